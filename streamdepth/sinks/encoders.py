@@ -186,9 +186,9 @@ def _x264_speed(preset: str) -> dict[str, str]:
 def _hardware_options(encoder: str, crf: int, preset: str, slowness: int | None) -> dict[str, str]:
     """Returns the options of a hardware encoder for the constant quality that is nearest to x264's `crf`.
 
-    NVENC (target quality), QSV (intelligent constant quality) and AMF (constant quantizer) count on the codec's own
-    scale of quantizers, as x264 does, and so do not mean the same by 0. VideoToolbox counts from 0 to 100, more is
-    better. slowness: the preset's number, 0 is ultrafast; None for the encoder's own word.
+    NVENC (target quality), QSV (intelligent constant quality) and AMF (constant quantizer) use the codec's own scale of
+    quantizers, as x264 does, so that equal numbers give different qualities for different codecs. VideoToolbox counts
+    from 0 to 100, more is better. `slowness` is the preset's number, 0 is ultrafast; None for the encoder's own word.
     """
     quality = str(max(1, min(crf, 63 if encoder.startswith("av1") else 51)))
     if encoder.endswith("_nvenc"):
@@ -204,7 +204,7 @@ def _hardware_options(encoder: str, crf: int, preset: str, slowness: int | None)
 
 
 def _hdr10_facts(color: DeepColor | None) -> list[str]:
-    """Returns x265's parameters for what HDR10 says of its display and of its brightness."""
+    """Returns x265's parameters for HDR10's mastering display and light level."""
     if color is None:
         return []
     facts = [("master-display", color.mastering_display), ("max-cll", color.light_level)]
@@ -212,7 +212,7 @@ def _hdr10_facts(color: DeepColor | None) -> list[str]:
 
 
 def keeps_deep_color(codec: str) -> bool:
-    """True for a codec whose usual profile has 10 bits in 4:2:0; that of H.264 has not, and few players take it."""
+    """True for a codec whose usual profile has 10 bits in 4:2:0; H.264's has not, and few players support it."""
     if codec == "h264" or codec not in CODECS:
         return False
     try:
@@ -222,7 +222,7 @@ def keeps_deep_color(codec: str) -> bool:
 
 
 def low_latency_options(encoder: str) -> dict[str, str]:
-    """Returns the options that make `encoder` give each picture as soon as it has it, for live streams."""
+    """Returns the options that make `encoder` output each picture without delay, for live streams."""
     if encoder == "libx264":
         return {"tune": "zerolatency", "mbtree": "0", "rc-lookahead": "0"}
     if encoder == "libx265":
@@ -281,7 +281,7 @@ def _open(
 
 
 _PIXEL_FORMATS = ("yuv420p", "nv12", "yuv422p", "yuv422p10le")
-"""The formats that pictures are converted to, those to be preferred first."""
+"""The formats that pictures can be converted to, best first."""
 
 
 _DEEP_FORMATS = ("yuv420p10le", "yuv422p10le")
@@ -293,7 +293,7 @@ def choose_pixel_format(encoder: str, bits: int = 8) -> str:
 
     Raises ValueError where it does not take 10 bits.
 
-    Motion JPEG is full range everywhere: readers do not look at what a file says of its range.
+    Motion JPEG always has full range, because readers ignore the range that a file states.
     """
     if encoder == "mjpeg" and bits <= 8:
         return "yuvj420p"

@@ -1,4 +1,4 @@
-"""Folders, permissions and durability of files that are put in place."""
+"""Folders, permissions and durability of finished files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _log = logging.getLogger(__name__)
 
 
 class MadeFolders:
-    """Makes a missing folder and those above it; `remove_empty` takes back what is still empty."""
+    """Makes a missing folder and those above it; `remove_empty` removes those that are still empty."""
 
     def __init__(self, folder: Path) -> None:
         missing = [path for path in (folder, *folder.parents) if not path.exists()]
@@ -27,11 +27,11 @@ class MadeFolders:
 
 
 _CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EROFS, errno.EBADF}
-"""Errors of file systems that do not know fsync: network shares, FUSE, folders of virtual machines."""
+"""Errors of file systems without fsync: network shares, FUSE, shared folders of virtual machines."""
 
 
 def sync_file(path: Path) -> None:
-    """Makes a file's content last through a power cut, where its file system allows it. Raises OSError."""
+    """Writes a file's content to the disk, safe from a power cut, if its file system can. Raises OSError."""
     with path.open("rb+") as file:
         try:
             os.fsync(file.fileno())
@@ -42,7 +42,7 @@ def sync_file(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes a rename last through a power cut, where the system allows it; the file itself is complete already."""
+    """Writes a rename to the disk, so that it survives a power cut, if the system supports that."""
     if os.name == "nt":
         return
     try:

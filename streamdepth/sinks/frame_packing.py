@@ -1,4 +1,4 @@
-"""Tags by which players know that a video holds the pictures of two eyes, and how they lie in it.
+"""Tags that tell players that a video holds the pictures of two eyes, and in which layout.
 
 - H.264 carries it in the stream itself, in any container and over any network: the frame packing arrangement SEI
   message (ITU-T H.264, D.2.26), which x264 writes.
@@ -29,7 +29,7 @@ class FramePacking:
     is_in_webm: bool = True
     """True if WebM has this StereoMode, too."""
     aspect: Fraction = Fraction(1)
-    """Width of a pixel as it is to be shown, by its height."""
+    """Pixel aspect ratio: displayed width of a pixel divided by its height."""
 
 
 _PACKINGS: dict[Style, FramePacking] = {
@@ -54,7 +54,7 @@ def tag_stream(stream: VideoStream, container: str, style: Style) -> str | None:
     """Tags the stream of a container that has such tags, before its encoder is opened.
 
     Returns:
-        A sentence for the user where players cannot know how the eyes lie in the video, else None.
+        A notice if the container and the encoder have no tag for this layout, else None.
     """
     packing = _PACKINGS.get(style)
     if packing is None:

@@ -1,4 +1,4 @@
-"""One surface of a whole clip, fused by Open3D from metric depth and the camera's poses."""
+"""A surface fused by Open3D from the metric depth and the camera's poses of a whole clip."""
 
 from __future__ import annotations
 
@@ -35,8 +35,7 @@ class FusionSink(Sink):
     """Fuses all frames into one surface: truncated signed distances in voxels (Curless & Levoy, SIGGRAPH 1996).
 
     .ply has the axes of the poses' world; .glb and .obj are turned from OpenCV's camera axes to y up. Depth beyond
-    `farthest_m` and flying pixels are left out, and so are frames whose time lies outside the poses. The file appears
-    at `close`.
+    `farthest_m`, flying pixels, and frames whose time lies outside the poses are left out. The file appears at `close`.
 
     Raises:
         ConfigError: the depth is relative, the camera is unknown or distorts, or a frame without a time of its own has

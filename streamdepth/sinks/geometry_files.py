@@ -53,7 +53,7 @@ def write_geometry(path: Path, item: DepthFrame, kind: GeometryKind, *, overwrit
 
 
 def geometry_facts(item: DepthFrame) -> dict[str, str]:
-    """Returns the facts that go into the file as comments: the unit above all."""
+    """Returns the facts that are written into the file as comments, such as the unit."""
     metric = item.kind is DepthKind.METRIC
     facts = {
         "kind": item.kind.value,

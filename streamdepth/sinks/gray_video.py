@@ -52,7 +52,7 @@ class GrayVideoSink(EncodedVideoSink):
     Args:
         path: .mp4, .mov, .mkv or another container of videos.
         mapping: near-white or near-black.
-        near: the depth that becomes white (near-white) or black; None: the near end of each frame's range.
+        near: the depth that becomes white (near-white) or black (near-black); None: the near end of each frame's range.
         far: the other end; None: the far end of each frame's range.
         encoding: codec, quality and bits.
         edges: how depth gets the picture's size.

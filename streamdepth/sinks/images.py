@@ -28,7 +28,7 @@ from streamdepth.utils.numbering import find_numbered_files, has_number_field, i
 DEPTH_IMAGE_SUFFIXES = ".png", ".exr", ".npz"
 """Extensions of the image files that hold depth."""
 _UNANNOUNCED_SHARE = 0.001
-"""Share of the pixels that may lie beyond the range of a PNG without a word."""
+"""Share of the pixels that may lie beyond the range of a PNG without a notice."""
 _LARGEST_M = 65.535
 """The largest depth in meters that a 16-bit PNG in millimeters can hold."""
 
@@ -49,7 +49,7 @@ class ImagesSink(Sink):
     `%06d` in the name becomes the frame's index at the source, so a dropped frame leaves a gap. A name without it
     takes exactly one frame; any further `%` means itself. The JSON lies beside them:
     `out/%06d.png` has `out/frames.json`, `depth.png` has `depth.png.json`. Everything appears at `close`; until then it
-    lies in a hidden folder beside.
+    is written to a hidden folder beside the output.
 
     Args:
         pattern: where to write; the folder must exist.
@@ -142,7 +142,7 @@ class ImagesSink(Sink):
             self._announce_clipping(depth, item.kind, scale)
 
     def _announce_clipping(self, depth: DepthMap, kind: DepthKind, scale: tuple[float, float] | None) -> None:
-        """Adds a notice where a PNG cannot hold all values; up to a share of relative depth is left to its ends."""
+        """Adds a notice if a PNG cannot hold all values, except for a small share of pixels of relative depth."""
         if kind is DepthKind.METRIC and (depth > _LARGEST_M).any():
             self.add_notice(
                 f"depth beyond {_LARGEST_M} m does not fit into a PNG of millimeters; .exr and .npz keep it"

@@ -186,7 +186,7 @@ class LeRobotVideoSink(Sink):
 def lerobot_feature(path: Path, quantizer: DepthQuantizer, intrinsics: Intrinsics | None) -> dict[str, Any]:
     """Returns the entry for such a video in the `features` of a dataset's info.json.
 
-    Intrinsics are in it as "camera.fx" and so on where the camera is known; LeRobot has no names for them.
+    If the camera is known, the entry has its intrinsics as "camera.fx" and so on; LeRobot has no names for them.
     """
     with open_media_file(path) as container:
         video = container.streams.video[0]

@@ -35,12 +35,12 @@ VIDEO_FORMATS = {
     ".mkv": "matroska",
     ".webm": "webm",
 }
-"""FFmpeg's names of the containers that keep any frame's time; others would force a fixed frame rate."""
+"""FFmpeg's names of the containers that keep arbitrary timestamps; others would force a fixed frame rate."""
 
 _STREAMED_FORMAT = "matroska"
-"""The container for standard output: players begin at once, and it takes nearly any track."""
+"""The container for standard output: players can start at once, and it supports nearly any track."""
 _NOT_IN_MOV = ("av1", "vp9")
-"""Codecs that FFmpeg refuses for MOV, but only when the first packet comes, and without a reason."""
+"""Codecs that FFmpeg refuses for MOV, but only at the first packet and without stating a reason."""
 
 _SMALLEST_TIMESCALE = 10_000
 """FFmpeg doubles the ticks per second of a track in MP4 until there are so many."""
@@ -91,7 +91,7 @@ class Muxer:
         """Longest time in ticks that the container allows for one frame; None for any."""
 
     def add(self, frame: av.VideoFrame, time_seconds: Fraction) -> bool:
-        """Adds a frame. Returns True if its time is not later than the last one's, and was moved on."""
+        """Adds a frame. Returns True if its time was not later than the last one's, so that it was moved."""
         pts, has_moved = round(time_seconds / self.time_base), False
         if self._pts_offset is None:
             # Tracks of a file have the clock of the frames; without them the video begins with its first frame.
@@ -111,7 +111,7 @@ class Muxer:
         return has_moved
 
     def _encode_until(self, pts: int) -> None:
-        """Encodes the newest frame, which is shown until `pts`; again and again where that is too long for MP4."""
+        """Encodes the newest frame, which is shown until `pts`; repeats it if that is too long for MP4."""
         assert self._newest is not None
         start = self._newest.pts or 0
         while self._max_duration is not None and pts - start > self._max_duration:
@@ -131,7 +131,7 @@ class Muxer:
             self.output.mux_one(packet)
 
     def finish(self) -> None:
-        """Writes the newest frame, what the encoder still has, the rest of the tracks, and the index."""
+        """Writes the newest frame, the frames still in the encoder, the rest of the tracks, and the index."""
         assert self._newest is not None
         last = (self._newest.pts or 0) * self.time_base
         end, has_next = self._end_of_frame(last)
@@ -161,7 +161,7 @@ class Muxer:
         return (None if end is None else end + shift), has_next
 
     def shift_seconds(self) -> float:
-        """Returns by how many seconds the finished file begins later than it should; 0 where it cannot be read."""
+        """Returns the seconds by which the finished file begins too late; 0 if it cannot be read."""
         if self.path is None:
             return 0.0
         with open_media_file(self.path) as written:
@@ -180,7 +180,7 @@ class Muxer:
 
 
 def _acceleration(encoder: str, encoding: EncodingOptions) -> HWAccel | None:
-    """Returns PyAV's settings for NVENC to take frames from the memory of the GPU where they lie."""
+    """Returns PyAV's settings for NVENC to read frames from the GPU's memory; None for other encoders."""
     if encoding.device is None or not encoder.endswith("_nvenc"):
         return None
     return HWAccel("cuda", device=encoding.device.partition(":")[2] or "0")

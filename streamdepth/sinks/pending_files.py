@@ -28,7 +28,7 @@ from streamdepth.sinks.write_errors import map_write_errors, not_writable_error
 
 @contextmanager
 def atomic_write(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Gives a temporary path to write to, which becomes `path` when the block ends, and is removed when it raises.
+    """Yields a temporary path to write to, which becomes `path` when the block ends, and is removed if it raises.
 
         with atomic_write(Path("report.json")) as temporary:
             temporary.write_text("{}")
@@ -91,7 +91,7 @@ class PendingFile:
         sync_folder(self.path.parent)
 
     def discard(self) -> None:
-        """Removes what was written. Idempotent; does nothing after `commit`, whether that failed or not."""
+        """Removes the temporary file. Idempotent; does nothing after `commit`, even one that failed."""
         if not self._is_committed:
             with contextlib.suppress(OSError):
                 self.temporary.unlink(missing_ok=True)
@@ -106,11 +106,11 @@ class PendingFile:
 
 
 def commit_together(*files: PendingFile) -> None:
-    """Puts files in place that belong together, in this order; none where one of their names was taken meanwhile.
+    """Puts files that belong together in place, in this order; none if one of their names was taken meanwhile.
 
     Raises:
         SinkWriteError: a name was taken meanwhile (code "exists"), or a file could not be renamed. The message says
-            where everything is: what could not be put in place stays under its temporary name.
+            where all files are: those that could not be put in place keep their temporary names.
     """
     for file in files:
         file._is_committed = True
@@ -131,7 +131,7 @@ def commit_together(*files: PendingFile) -> None:
 
 
 class PendingFileWithSidecar:
-    """A file and the JSON beside it (`sidecar_path`), which are there together or not at all.
+    """A file and the JSON beside it (`sidecar_path`), which appear together or not at all.
 
     Raises SinkOpenError as `PendingFile` does for either; then nothing is left behind.
     """
@@ -154,10 +154,10 @@ class PendingFileWithSidecar:
         self._sidecar.temporary.write_text(text + "\n", encoding="utf-8")
 
     def commit(self) -> None:
-        """Puts both in place as `commit_together` does; the JSON last, so that it never describes an older file."""
+        """Puts both in place by `commit_together`, the JSON last, so that it never describes an older file."""
         commit_together(self.file, self._sidecar)
 
     def discard(self) -> None:
-        """Removes what was written. Idempotent; does nothing after `commit`, whether that failed or not."""
+        """Removes the temporary file. Idempotent; does nothing after `commit`, even one that failed."""
         self._sidecar.discard()
         self.file.discard()  # last, because it has made the folder

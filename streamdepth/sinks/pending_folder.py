@@ -30,7 +30,7 @@ class PendingFolder:
             raise not_writable_error(folder, error) from error
 
     def commit(self) -> None:
-        """Moves every file into place. Raises SinkWriteError; then what was not moved stays in the hidden folder."""
+        """Moves every file into place. Raises SinkWriteError; files that were not moved stay in the hidden folder."""
         self._is_committed = True
         names = sorted(file.relative_to(self.temporary) for file in self.temporary.rglob("*") if file.is_file())
         taken = [name for name in names if (self.folder / name).exists()]

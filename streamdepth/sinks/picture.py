@@ -1,4 +1,4 @@
-"""One picture to look at, such as the depth of a photo."""
+"""One drawn picture, such as the depth of a photo."""
 
 from __future__ import annotations
 

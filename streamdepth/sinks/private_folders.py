@@ -1,4 +1,4 @@
-"""Folders whose files only this user may read, such as that of a page's recordings."""
+"""Folders whose files only this user may read, such as the folder of a page's recordings."""
 
 from __future__ import annotations
 

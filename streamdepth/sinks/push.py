@@ -47,7 +47,7 @@ _SOUND_CODECS = {
     "flv": ("aac", "mp3", "mp3float"),
     "mpegts": ("aac", "opus", "mp3", "mp3float", "mp2", "mp2float", "ac3", "eac3"),
 }
-"""Container -> codecs of sound that receivers understand in it; rtp_mpegts is as mpegts."""
+"""Container -> audio codecs that receivers understand in it; rtp_mpegts is treated like mpegts."""
 _DEFAULT_FPS = Fraction(30)
 _MAX_WAIT_SECONDS = 8.0
 _HEALTHY_SECONDS = 10.0
@@ -65,15 +65,15 @@ class PushSink(Sink):
       `notices` says how many. Encoding and sending happen in a process of their own (`sender`), so that a server that
       hangs blocks nothing but this sink's own thread, for `timeout_seconds` at most.
     - The sound of a stream from the network is sent, too, where the container has its codec; else it is announced.
-    - A stream that comes back with another size is sent over a new connection. Odd sizes get their last row or column
-      twice.
+    - A stream that comes back with another size is sent over a new connection. The last row or column of an odd size is
+      repeated.
 
     Args:
-        url: rtsp:// rtsps:// rtmp:// rtmps:// srt:// udp:// tcp:// or rtp://; secrets in it appear nowhere.
+        url: rtsp:// rtsps:// rtmp:// rtmps:// srt:// udp:// tcp:// or rtp://; secrets in it are never shown.
         transport: the transport of RTSP.
         options: how depth is drawn.
         codec, crf: as for VideoSink.
-        preset: as for VideoSink; auto is veryfast, since without a lookahead superfast needs half as many bits more.
+        preset: as for VideoSink; auto is veryfast, since without a lookahead superfast needs 50 % more bits.
 
     Raises:
         ConfigError: the scheme is unknown, or an option of drawing is wrong.
@@ -123,7 +123,7 @@ class PushSink(Sink):
             raise SinkOpenError(f"cannot send to {self.name}: {error}", code="unreachable") from None
 
     def _accepted_sound(self, info: StreamInfo) -> LiveSound | None:
-        """Returns the sound to send; None where there is none, or receivers would not understand it."""
+        """Returns the sound to send; None if there is none, or if receivers would not understand it."""
         if info.live_sound is None:
             return None
         with open_format(info.live_sound.header) as described:
@@ -199,7 +199,7 @@ class PushSink(Sink):
                 self._on_failed_attempt(self._reconnect_schedule, str(error))
 
     def _sound_until(self, seconds: Fraction) -> Iterator[SoundPacket]:
-        """Yields the packets of sound that begin before a time, and have not been sent."""
+        """Yields the packets of sound that begin before a time and have not been sent yet."""
         if self._sound is not None:
             packets, self._sound_taken = self._sound.packets_after(self._sound_taken)
             self._sound_ahead.extend(packets)
@@ -252,7 +252,7 @@ class _ReconnectSchedule:
         return time.monotonic() >= self._next_attempt
 
     def extend(self, seconds: float) -> None:
-        """Moves the deadline by the duration of a short connection, which is no time of loss."""
+        """Moves the deadline by the duration of a short connection, which does not count as time of loss."""
         self._deadline += seconds
 
     def record_failure(self) -> bool:

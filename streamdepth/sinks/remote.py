@@ -1,4 +1,4 @@
-"""Outputs in remote storage: written to a temporary folder here, and uploaded when they are complete."""
+"""Outputs in remote storage: written to a local temporary folder, and uploaded when they are complete."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class RemoteSink(WrappedSink):
 
         sink = RemoteSink("s3://bucket/out.mp4", VideoSink)
 
-    `address` itself is uploaded last, so that it appears when all is there. Where uploading fails, `address` is as it
-    was, files beside it may be new, and none stays here.
+    `address` itself is uploaded last, so that it appears when all files are complete. If uploading fails, `address` is
+    unchanged, files beside it may be new, and the temporary files are removed.
 
     Raises:
-        SinkOpenError: from `open`, where something is at `address` and may not be overwritten ("exists").
+        SinkOpenError: from `open`, if `address` exists and must not be overwritten ("exists").
         SinkWriteError: from `close`, when it cannot be uploaded.
     """
 

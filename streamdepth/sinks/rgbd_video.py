@@ -30,7 +30,7 @@ _PICTURE_ONLY = RenderOptions(alpha=0, legend=False)
 
 
 class RgbdVideoSink(DepthVideoSink):
-    """Writes the picture, its sound and subtitles, and beside them the depth as `DepthVideoSink` does, into one .mkv.
+    """Writes the picture, its sound and subtitles, and the depth in the format of `DepthVideoSink` into one .mkv.
 
         sink = RgbdVideoSink("both.mkv", encoding=EncodingOptions(crf=18))
 
@@ -129,7 +129,7 @@ def join_tracks(picture: Path, depth: Path, target: Path, tags: dict[str, str]) 
 
 
 def _picture_times(path: Path) -> list[Fraction]:
-    """Returns when each picture of a video is shown, in seconds."""
+    """Returns the time of each picture of a video in seconds."""
     with open_media_file(path) as container:
         video = container.streams.video[0]
         return sorted(p.pts * p.time_base for p in container.demux(video) if p.pts is not None and p.size)
@@ -145,7 +145,7 @@ def _add_track(output: OutputContainer, stream: Stream) -> Stream:
 def _packets(
     container: InputContainer, targets: dict[int, Stream], times: list[Fraction] | None
 ) -> Iterator[Packet[Any]]:
-    """Yields the packets of a file, made ready for their new tracks; at `times`, in their order, where given."""
+    """Yields the packets of a file for their new tracks, in order, with the times in `times` if given."""
     count = 0
     for packet in container.demux():
         if not packet.size:

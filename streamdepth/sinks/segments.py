@@ -1,4 +1,4 @@
-"""Recording without end: a new file after each so many seconds, each complete by itself."""
+"""Endless recording in segments: a new file after a given number of seconds, each complete by itself."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class SegmentedSink(WrappedSink):
       first frame, and where the stream comes back with another size or rate.
     - A segment is completed on a thread of its own while the next one is already being written, since that takes
       seconds for a long file, and a live stream does not wait. A killed process loses the segment that it was writing,
-      and the one before only where that was not complete yet.
+      and the one before only if that was not complete yet.
     - Segments of a file's video begin at 0, and have no sound.
 
     Args:
@@ -123,7 +123,7 @@ class SegmentedSink(WrappedSink):
         self._begin_next_segment()
 
     def _begin_next_segment(self) -> None:
-        """Begins the next segment, or the same one anew where it has no frames yet."""
+        """Begins the next segment, or the current one anew if it has no frames yet."""
         self._wait_for_completion()
         inner = self.inner
         if inner is not None and self._interval is None:
@@ -150,7 +150,7 @@ class SegmentedSink(WrappedSink):
             )
 
     def on_discard(self) -> None:
-        """Discards the segment that is being written; the ones before are complete, and stay."""
+        """Discards the segment that is being written; earlier ones are complete and are kept."""
         try:
             self._wait_for_completion()
         except StreamDepthError as error:

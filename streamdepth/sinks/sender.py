@@ -40,7 +40,7 @@ TIME_BASE = Fraction(1, 90000)
 HEAD_FORMAT = struct.Struct("<qII")
 """Time and duration in ticks, and bytes of sound; a picture has none."""
 _INTERLEAVING_US = 200_000
-"""Microseconds that pictures wait for sound which does not come."""
+"""Microseconds that pictures wait for missing sound."""
 
 
 class SenderJob(TypedDict):
@@ -63,7 +63,7 @@ class SenderJob(TypedDict):
 
 
 def send(job: SenderJob, pictures: IO[bytes], answers: IO[str]) -> None:
-    """Sends all `pictures`, and ends this process where the server is silent for too long. Raises FFmpeg's errors."""
+    """Sends all `pictures`, and ends this process if the server is silent for too long. Raises FFmpeg's errors."""
     with _watchdog(job["timeout_seconds"]):
         output, stream, sound = _connect(job)
     answers.write("ready\n")

@@ -1,4 +1,4 @@
-"""The process that sends a video to a server (`sender`), as `PushSink` sees it."""
+"""Starts and controls the process that sends a video to a server (`sender`), for `PushSink`."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class SenderProcess:
         self._write(HEAD_FORMAT.pack(self._last_pts, 0, 0) + frame.to_ndarray().tobytes())
 
     def send_sound(self, packet: SoundPacket) -> None:
-        """Sends a piece of sound; one from before the first picture is left out."""
+        """Sends a packet of sound; packets before the first picture are left out."""
         pts = round((packet.time - self._first_time) / TIME_BASE)
         if pts > self._last_sound_pts:
             self._last_sound_pts = pts
@@ -88,7 +88,7 @@ class SenderProcess:
         return _REASONS.get(kind) or redact_text(text)
 
     def close(self) -> None:
-        """Sends the frames that are left, and ends the process; it is killed where that takes too long."""
+        """Sends the remaining frames and ends the process, which is killed if that takes too long."""
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             self._input.close()
             self._process.wait(self._job["timeout_seconds"])

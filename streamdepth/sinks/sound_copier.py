@@ -58,12 +58,12 @@ class SoundCopier:
         return None
 
     def start(self, seconds: Fraction) -> Fraction:
-        """Takes the time of the first frame. Returns what must be added to times of frames."""
+        """Sets the time of the first frame. Returns the seconds to add to the times of frames."""
         self._start = seconds + self._clip_start
         return -seconds
 
     def copy_until(self, seconds: Fraction) -> None:
-        """Copies the packets that begin before `seconds` after the first frame, as far as they have come."""
+        """Copies the packets received so far that begin less than `seconds` after the first frame."""
         if self._start is None or self._target is None:
             return
         packets, self._taken = self._sound.packets_after(self._taken)
@@ -91,12 +91,12 @@ class SoundCopier:
 
 
 def open_format(header: bytes) -> InputContainer:
-    """Returns an open container whose only track has the format of a sound, of its header (`LiveSound`)."""
+    """Returns the open container of a `LiveSound` header, whose only track has the format of the sound."""
     return av.open(io.BytesIO(header), "r", format="nut")
 
 
 def make_packet(sound: SoundPacket, time: Fraction, target: Stream) -> av.Packet[Stream]:
-    """Returns a packet for a track, to be heard at `time` seconds."""
+    """Returns a packet for a track, which is played at `time` seconds."""
     packet: av.Packet[Stream] = av.Packet(sound.data)
     packet.stream = target
     packet.time_base = target.time_base or Fraction(1, 1000)

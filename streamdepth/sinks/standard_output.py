@@ -16,7 +16,7 @@ STANDARD_OUTPUT = Path("-")
 class StandardOutput:
     """Standard output, taken over for one file: whatever else is printed meanwhile goes to standard error.
 
-    What was written cannot be taken back, so `commit` and `discard` both only restore standard output.
+    Written data cannot be removed, so `commit` and `discard` both only restore standard output.
 
     Args:
         is_text: True for lines that people can read, too; then it may be a terminal.
@@ -35,14 +35,14 @@ class StandardOutput:
             msvcrt.setmode(self._descriptor, os.O_BINARY)
 
     def write(self, data: bytes) -> int:
-        """Writes all of `data`. Raises OSError, BrokenPipeError where the reader has gone."""
+        """Writes all of `data`. Raises OSError, which is BrokenPipeError if the reader has closed the pipe."""
         view = memoryview(data)
         while view:
             view = view[os.write(self._descriptor, view) :]
         return len(data)
 
     def commit(self) -> None:
-        """Gives standard output back. Idempotent."""
+        """Restores standard output. Idempotent."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.dup2(descriptor, 1)
@@ -52,7 +52,7 @@ class StandardOutput:
 
 
 def check_standard_output() -> None:
-    """Raises SinkOpenError ("terminal") where a video would be printed on a screen."""
+    """Raises SinkOpenError ("terminal") if standard output is a terminal."""
     if sys.stdout is not None and sys.stdout.isatty():
         raise SinkOpenError(
             "the output - is standard output, and that is a terminal here; pass it on to another program, as in "

@@ -1,4 +1,4 @@
-"""The hidden names that outputs are written under, their locks, and the removal of what killed processes left.
+"""The hidden names under which outputs are written, their locks, and the removal of files of killed processes.
 
 While NAME.mp4 is written it is called `.NAME.1a2b3c4d.part.mp4`, and `.NAME.1a2b3c4d.part.mp4.lock` beside it is
 locked: the operating system ends that lock with the process, however it ends, so a temporary file without a lock is
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 _LONGEST_STEM = 100
-"""Bytes of a name that are used: with what is added to them, no file system finds it too long."""
+"""Bytes of a name that are used, so that the temporary name is not too long for any file system."""
 
 
 def sidecar_path(path: Path) -> Path:
@@ -49,7 +49,7 @@ def temporary_copy(temporary: Path) -> Path:
 
 
 def _short_stem(path: Path) -> str:
-    """Returns the name without extension; a long one is cut, and a hash tells it from others that begin alike."""
+    """Returns the name without extension; a long one is cut and completed by a hash, so that it stays unique."""
     name = os.fsencode(path.stem)
     if len(name) <= _LONGEST_STEM:
         return path.stem
@@ -100,8 +100,8 @@ def remove_abandoned_files(path: Path) -> None:
 def remove_parts_of_killed_runs(path: Path) -> None:
     """Removes the temporary files that killed processes left for `path`, as far as that is possible.
 
-    Files that a process is writing now are locked and stay. So do those that a message has named as a result that could
-    not be put in place: their lock was ended in order, so that its file is gone.
+    Files that a process is writing now are locked and are kept. Files that an error message has named as results that
+    could not be put in place are kept, too: their lock was released regularly, so that they have no lock file.
     """
     for file in _temporary_files(path, re.escape(_short_stem(path)), re.escape(_short_stem(sidecar_path(path)))):
         if not _lock_path(file).exists():

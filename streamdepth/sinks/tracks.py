@@ -31,22 +31,22 @@ if TYPE_CHECKING:
 _MAX_REORDERED = 16
 """Largest number of frames that any codec stores between a frame and the one shown next."""
 _MAX_PAUSE_SECONDS = 3600
-"""A longer pause is a jump of the clock, as in `MediaClock`."""
+"""A longer pause counts as a jump of the clock, as in `MediaClock`."""
 _PICTURES_REMEMBERED = 1000
 _COPIED_TYPES = ("audio", "subtitle", "attachment")
 _LOCATION_NOTICE = "the position where the input was recorded is left out; to keep it: --set video.keep_location=true"
 _TIMECODE = re.compile(r"\d+:\d\d:\d\d[:;.]\d+")
-"""Hours, minutes, seconds and frames; a semicolon or point before the frames means that numbers are dropped."""
+"""Hours, minutes, seconds and frames; a semicolon or point before the frames marks drop-frame timecode."""
 _NOT_COPIED_TAGS = {"encoder", "duration", "major_brand", "minor_version", "compatible_brands", TAG.lower()}
 """Tags that describe the old file's container, or its depth, not its content."""
 
 
 class TrackCopier:
-    """Copies packets of a file or a pipe into `output`, unchanged, in step with the video that is written there.
+    """Copies packets of a file or a pipe unchanged into `output`, in step with the video that is written there.
 
-    Their times are those of `MediaClock`, as the frames' times are.
-    Audio, subtitles and attachments are copied, and the timecode of the picture. Of a file, only one packet is in
-    memory at a time; what a pipe brings is taken from its feed. Make it before the first packet goes into `output`.
+    Their times are those of `MediaClock`, as the frames' times are. Audio, subtitles and attachments are copied, and
+    the timecode of the picture. Only one packet of a file is in memory at a time; packets of a pipe come from its feed.
+    Make it before the first packet goes into `output`.
 
     Args:
         origin: the path of the file that the video was read from, or the feed of the pipe.
@@ -149,7 +149,7 @@ class TrackCopier:
             self._on_notice(f"left out, because only sound and subtitles are copied: {', '.join(others)}")
 
     def _read(self, clock: MediaClock | None) -> Iterator[Packet[Stream] | PictureTime]:
-        """Yields the packets of a file, and for those of the picture their times."""
+        """Yields the packets of a file; packets of the picture are replaced by their times."""
         if clock is None or not self.has_timed_tracks:
             return
         for stream in self._input.streams:
@@ -166,7 +166,7 @@ class TrackCopier:
             self._on_notice(f"the audio and subtitle tracks end early: {error.strerror}")
 
     def _read_next(self) -> bool:
-        """Reads until there is one more packet to copy. Returns False if there is none, of a pipe perhaps not yet."""
+        """Reads until there is one more packet to copy. Returns False if there is none, or, for a pipe, none yet."""
         while (item := self._take()) is not None:
             if isinstance(item, PictureTime):
                 self._pictures.append(item._replace(time=item.time - self._clip_start))
@@ -176,7 +176,7 @@ class TrackCopier:
         return False
 
     def _is_in_clip(self, packet: Packet[Stream]) -> bool:
-        """Brings a packet to the clock of the clip. Returns False if it lies before its beginning."""
+        """Moves a packet to the clock of the clip. Returns False if it lies before the clip's beginning."""
         shown = packet.pts if packet.pts is not None else packet.dts
         if shown is None or not (self._clip_start or self._clip_end):
             return True
@@ -197,7 +197,7 @@ class TrackCopier:
         return self._ahead[0] if self._ahead or self._read_next() else None
 
     def start(self, seconds: Fraction) -> Fraction:
-        """Takes the time of the first frame. Returns what must be added to times of frames."""
+        """Sets the time of the first frame. Returns the seconds to add to the times of frames."""
         return Fraction(0) if self.has_timed_tracks else -seconds
 
     def copy_until(self, seconds: Fraction) -> None:

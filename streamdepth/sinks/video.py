@@ -1,4 +1,4 @@
-"""A video to look at: the source with its depth, on the source's clock, with the source's sound."""
+"""A video of the source with its depth, on the source's clock, with the source's sound."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class OutputSize:
             raise ConfigError("give the video's size by scale, or by width and height, not by both", code="conflict")
 
     def of_frame(self, size: tuple[int, int], style: Style) -> tuple[int, int]:
-        """Returns the (width, height) at which frames of `size` are drawn, so that the video gets its size."""
+        """Returns the (width, height) at which frames of `size` are drawn so that the video has this size."""
         width, height = rendered_size(size, style)
         if self.scale is not None:
             x = y = self.scale
@@ -52,7 +52,7 @@ class OutputSize:
 
 
 def resize_item(item: DepthFrame, width: int, height: int) -> DepthFrame:
-    """Returns a frame with its picture at another size, which is drawn faster than a large one that is then scaled."""
+    """Returns a frame with its picture at another size; drawing it is faster than scaling the drawn picture."""
     frame = item.frame
     if frame.size == (width, height):
         return item
@@ -78,7 +78,7 @@ class VideoSink(EncodedVideoSink):
       camera, begins at 0.
     - Sound: with `copy_tracks`, all audio and subtitle tracks, chapters and tags of the source's file are copied
       without encoding them again; `notices` says what the container cannot hold. The position where the file was
-      recorded is left out, unless `keep_location`. When the user ends early, so do they.
+      recorded is left out, unless `keep_location`. When the user ends early, the tracks end there, too.
     - Picture: 4:2:0, BT.709, limited range, which plays everywhere. HEVC, AV1 and VP9 keep the 10 bits and the colors
       of a source that has them, also HDR, at the picture's own size (`render.deep` says how depth is drawn there).
       4:2:0 needs even sizes: an odd one gets its last row or column twice. Frames are upright already, so no rotation

@@ -33,7 +33,7 @@ class VideoFile:
             encoding them again.
         on_notice: called with sentences that a user should read.
         keep_location: copies the tags that say where the source's file was recorded, too.
-        style: that of the pictures; a stereo style is tagged, so that players show it in 3D.
+        style: the style of the pictures; a stereo style is tagged, so that players show it in 3D.
 
     Raises:
         SinkOpenError: the path cannot be written, the format is unknown ("unknown-format"), or the encoder does not
@@ -92,7 +92,7 @@ class VideoFile:
             raise
 
     def _open_muxer(self, encoder: str, encoding: EncodingOptions, style: Style) -> Muxer:
-        """Opens the container and the encoder; of `auto`, x264 where the hardware encodes no further video by now."""
+        """Opens the container and the encoder; for `auto`, x264 if the hardware encodes no further video now."""
         options = encoder_options(encoder, encoding.crf, encoding.preset, encoding.bits, encoding.color)
         options |= frame_packing_options(encoder, style)
         try:
@@ -135,7 +135,7 @@ class VideoFile:
         self._file.commit()
 
     def finish(self) -> Path:
-        """Completes the file, which has a frame, under its temporary name, and returns that. Raises SinkWriteError."""
+        """Completes the file, which must have frames, and returns its temporary name. Raises SinkWriteError."""
         assert self._muxer is not None
         with map_write_errors(self._path):
             self._muxer.finish()
@@ -149,7 +149,7 @@ class VideoFile:
         return self._file.temporary if isinstance(self._file, PendingFile) else self._path
 
     def discard(self) -> None:
-        """Removes what was written. Idempotent, and harmless after `commit`, also after one that has failed."""
+        """Removes the temporary file. Idempotent, and harmless after `commit`, even one that failed."""
         muxer, self._muxer = self._muxer, None
         if muxer is not None:
             muxer.abandon()
@@ -157,7 +157,7 @@ class VideoFile:
 
 
 def _track_origin(info: StreamInfo, on_notice: Callable[[str], None]) -> Path | TrackFeed | None:
-    """Returns where the sound of a stream comes from: its file, or the feed of a pipe, which one output can have."""
+    """Returns the origin of a stream's sound: its file, or the feed of a pipe, which only one output can claim."""
     feed = info.track_feed
     if feed is None or feed.claim():
         return feed or info.file_path

@@ -1,4 +1,4 @@
-"""Pictures as video encoders take them: BT.709, 4:2:0 in limited range where the encoder takes that."""
+"""Conversion of pictures to frames for video encoders: BT.709, 4:2:0 in limited range if the encoder supports that."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def render_video_frame(
 ) -> av.VideoFrame:
     """Draws `item` as `render` does, and returns it as a frame for an encoder.
 
-    Where the source was decoded to 4:2:0, nothing is scaled and no zone is drawn, the picture is blended in YUV without
-    any conversion. Where it lies on a GPU, it is drawn there.
+    If the source was decoded to 4:2:0, nothing is scaled and no zone is drawn, the picture is blended in YUV without
+    any conversion. A picture on a GPU is drawn there.
 
     Args:
         pixel_format: FFmpeg's name, such as yuv420p, nv12, or cuda for an encoder that reads a GPU's memory.

@@ -115,7 +115,7 @@ class VideoWriter:
             raise
 
     def discard(self) -> None:
-        """Removes what was written and leaves an older video untouched. Idempotent, and harmless after `close`."""
+        """Removes the unfinished video and leaves an older one untouched. Idempotent, and harmless after `close`."""
         self._is_open = False
         if self._video is not None:
             self._video.discard()

@@ -117,7 +117,7 @@ class WindowSink(Sink):
 
     @property
     def fps(self) -> float:
-        """Frames per second that were shown lately; 0 before the second one."""
+        """Frames per second shown in the last seconds; 0 before the second frame."""
         times = self._shown_at
         return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else 0.0
 
@@ -133,7 +133,7 @@ class WindowSink(Sink):
             raise SinkWriteError(f"the window '{self.title}' failed: {error.err}") from error
 
     def _caption(self) -> tuple[str, ...]:
-        """Returns the lines of text to show: the rate, the state, a message and the keys, as far as they are wanted."""
+        """Returns the lines of text to show: rate, state, message and keys, as far as they are turned on."""
         rate = [f"{self.fps:.1f} fps"] if self.view.shows_fps else []
         paused = ["paused, p goes on"] if self.view.is_paused else []
         message = [self._message] if self._clock() < self._message_end else []
@@ -160,7 +160,7 @@ class WindowSink(Sink):
             self._show(self.view.draw(self._last))
 
     def _save_snapshot(self, item: DepthFrame) -> None:
-        """Writes the frame that is shown; a failure is shown and noticed, and the stream goes on."""
+        """Writes the current frame to files; a failure becomes a notice and is shown, and the stream goes on."""
         base = f"streamdepth_{datetime.now():%Y%m%d-%H%M%S}"
         try:
             taken = {path.name.removesuffix(".png") for path in self.snapshot_folder.glob(f"{base}*.png")}

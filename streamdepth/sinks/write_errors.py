@@ -1,4 +1,4 @@
-"""The errors of failed writes: a folder that refuses, a full disk, FFmpeg."""
+"""Maps the errors of failed writes: folders without permission, full disks, and FFmpeg's errors."""
 
 from __future__ import annotations
 

@@ -16,15 +16,15 @@ from streamdepth.sinks.robots.topics import MessageFamily, Topic
 _HOST, _PORT = "127.0.0.1", 8765
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 _BACKLOG_FRAMES = 2
-"""Frames whose messages wait for a slow viewer; older ones are dropped."""
+"""Number of frames whose messages wait for a slow viewer; older ones are dropped."""
 
 
 class FoxgloveSink(PublishingSink):
     """Serves Foxglove's clients at `address`, HOST:PORT; ws://127.0.0.1:8765 by default.
 
     All sinks of a process with one address share its server. The protocol has no passwords, and browsers let any page
-    connect to it: a notice says who can watch. Nothing is encoded while nobody watches; a slow client loses the older
-    messages and slows nobody.
+    connect to it: a notice says who can watch. Nothing is encoded while nobody watches. A slow client loses the older
+    messages and does not slow down others.
     """
 
     name = "Foxglove"

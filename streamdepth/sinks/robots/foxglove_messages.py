@@ -41,7 +41,7 @@ class FoxgloveMessages:
         self._options, self._schemas = options, messages
 
     def topics(self) -> list[Topic]:
-        """Returns all topics that there can be."""
+        """Returns all topics that may get messages."""
         options, kinds = self._options, self._schemas
         message_types = {
             "depth/image": kinds.RawImage,
@@ -116,7 +116,7 @@ class FoxgloveMessages:
         )
 
     def _diagnostics(self, observation: Observation) -> Any:
-        """Makes the state of the metric scale as a line of a log: INFO, or WARNING where meters are withheld."""
+        """Returns the state of the metric scale as a log message: INFO, or WARNING while meters are withheld."""
         state, levels = observation.scale_state, self._schemas.LogLevel
         facts = ", ".join(f"{name} {value}" for name, value in state.values.items())
         return self._schemas.Log(
@@ -140,7 +140,7 @@ class FoxgloveMessages:
         )
 
     def _points(self, points: Points, colors: Image, head: dict[str, Any]) -> Any:
-        """Makes a cloud of the points that are known."""
+        """Returns a point cloud of the known points."""
         known = np.isfinite(points[..., 2])
         packed = pack_points(points[known], colors[known], 255)
         number, field = self._schemas.PackedElementFieldNumericType, self._schemas.PackedElementField

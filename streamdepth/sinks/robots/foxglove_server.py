@@ -15,11 +15,11 @@ from streamdepth.core.errors import SinkOpenError
 from streamdepth.sinks.robots.topics import Topic
 
 _SEND_BUFFER_BYTES = 1 << 16
-"""Bytes that the system keeps for a viewer that is slow; by default it would keep megabytes of old messages."""
+"""Bytes that the system buffers for a slow viewer; by default it would keep megabytes of old messages."""
 
 _lock = threading.Lock()
 _servers: dict[tuple[str, str], FoxgloveServer] = {}
-"""The servers that run, by the host and port that were asked for."""
+"""The running servers by their requested host and port."""
 _ended_at: dict[tuple[str, str], float] = {}
 """Time by the monotonic clock at which the last server of each address ended."""
 _END_SECONDS, _RETRY_SECONDS = 3.0, 0.02
@@ -29,7 +29,7 @@ _END_SECONDS, _RETRY_SECONDS = 3.0, 0.02
 class FoxgloveServer:
     """A running server and its channels. Thread-safe.
 
-    A viewer that is too slow loses the oldest messages: at most `backlog` wait for it, and _SEND_BUFFER_BYTES.
+    A viewer that is too slow loses the oldest messages: at most `backlog` messages and _SEND_BUFFER_BYTES wait for it.
     """
 
     def __init__(self, host: str, port: str, *, backlog: int) -> None:
@@ -64,7 +64,7 @@ class FoxgloveServer:
 
     @staticmethod
     def acquire(host: str, port: str, *, backlog: int) -> FoxgloveServer:
-        """Returns the server for an address, started if none of this process runs there; `release` gives it back.
+        """Returns this process's server for an address, which is started if necessary; `release` gives it back.
 
         Raises SinkOpenError with the code "cannot-listen".
         """
@@ -76,7 +76,7 @@ class FoxgloveServer:
             return server
 
     def release(self, topics: list[str]) -> None:
-        """Gives the server back with these topics; the last user ends it."""
+        """Gives back the server and the channels of these topics; the last user stops the server."""
         with _lock:
             for topic in topics:
                 self._channel_users[topic] -= 1
@@ -90,7 +90,7 @@ class FoxgloveServer:
             self._server.stop()
 
     def open_channel(self, topic: Topic) -> Any:
-        """Returns the channel of a topic, which streams with the same topic share."""
+        """Returns the channel of a topic, which is shared by streams with the same topic."""
         import foxglove
 
         with _lock:

@@ -1,4 +1,4 @@
-"""Copies topics of the recording that is read into the recording that is written."""
+"""Copies topics of the input recording into the output recording."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class KeptTopics:
-    """Topics of a recording that go into an MCAP file as they are, in step with the frames.
+    """Topics of a recording that are copied unchanged into an MCAP file, in step with the frames.
 
     Where the file has a topic of the same name, such as /tf, messages of the same type are added to it; a topic of
     another type is left out.
@@ -28,7 +28,7 @@ class KeptTopics:
     def register(self, writer: Writer, written: Mapping[str, str]) -> None:
         """Registers the topics in a file that was started.
 
-        written: name -> type of the topics that the file has already.
+        `written` maps the names of the topics that the file already has to their types.
         """
         self._writer, schemas = writer, dict[tuple[str, bytes], int]()
         for index, topic in enumerate(self._topics):
@@ -45,7 +45,7 @@ class KeptTopics:
         self._next = next(self._messages, None)
 
     def write_until(self, log_ns: int | None) -> None:
-        """Writes the messages that were logged until this time; None: all that are left."""
+        """Writes the remaining messages up to this log time; None: all of them."""
         while self._next is not None and (log_ns is None or self._next.log_ns <= log_ns):
             message = self._next
             if (channel := self._channels.get(message.topic)) is not None:

@@ -45,10 +45,10 @@ class McapSink(Sink):
     Args:
         path: the file.
         schemas: the family of messages.
-        options: names, and what is written.
+        options: names, and the messages to write.
         overwrite: replaces a file that exists.
         is_shared: writes to the same file as the other sinks of this process with this path that are open.
-        kept_topics: topics of the recording that is read, which are copied as they are, message by message.
+        kept_topics: topics of the input recording, which are copied unchanged, message by message.
 
     Raises:
         MissingDependencyError: from `open`, without mcap, or rosbags or foxglove-sdk.
@@ -152,7 +152,7 @@ class _Recording:
 
     @staticmethod
     def open(path: Path, overwrite: bool, input_path: Path | None, *, is_shared: bool) -> _Recording:
-        """Returns the recording at `path`, a new one unless streams share it and it is open. Raises SinkOpenError."""
+        """Returns the open recording that streams share at `path`, or else a new one. Raises SinkOpenError."""
         with _lock:
             key = path.absolute()
             recording = _shared_recordings.get(key) if is_shared else None
@@ -164,7 +164,7 @@ class _Recording:
             return recording
 
     def add(self, observation: Observation, messages: MessageFamily, kept: KeptTopics | None) -> None:
-        """Writes all messages of one frame, after what was recorded until then of the topics that are kept."""
+        """Writes all messages of one frame, after the earlier messages of the kept topics."""
         with _lock:
             if not self._count:
                 self._writer.start(profile=messages.profile, library=f"streamdepth {__version__}")
@@ -191,7 +191,7 @@ class _Recording:
             self._types[topic.name] = topic.schema
 
     def _channel(self, name: str) -> int:
-        """Returns the channel of a topic; only topics with messages stand in the file."""
+        """Returns the channel of a topic, which is registered with its first message."""
         if name not in self._channels:
             topic = self._topics[name]
             if topic.schema not in self._schemas:
@@ -203,7 +203,7 @@ class _Recording:
         return self._channels[name]
 
     def add_rest(self, kept: KeptTopics) -> None:
-        """Writes all messages that are left of the topics that are kept."""
+        """Writes all remaining messages of the kept topics."""
         with _lock:
             kept.write_until(None)
 

@@ -1,4 +1,4 @@
-"""One frame as robots see it, before any transport: timestamp, coordinate frame, depth, points, scan and obstacles.
+"""The data of one frame for robots, independent of the transport: timestamp, frame id, depth, points, scan, obstacles.
 
 By REP 103 the optical frame has x to the right, y down and z ahead; by REP 105 its name ends with _optical_frame.
 """
@@ -36,9 +36,9 @@ NANOSECONDS = 10**9
 POINT_BYTES = 16
 """Bytes of a packed point: three floats and four bytes of color."""
 _DRIFT_DIVISOR = 100
-"""Each frame of a live stream corrects this part of the drift between its clock and the wall clock."""
+"""Each frame of a live stream corrects 1 / this of the drift between its clock and the wall clock."""
 _LARGEST_DRIFT_NS = NANOSECONDS
-"""Beyond it the wall clock was set, or the stream began anew: the timestamps jump."""
+"""A larger drift means that the wall clock was set or the stream started anew: then the timestamps jump."""
 _FLOOR_MEMORY_NS = 2 * NANOSECONDS
 """Time for which the last floor is used in frames without one, within a shot."""
 
@@ -91,14 +91,14 @@ class Observation:
 
     item: DepthFrame
     stamp_ns: int
-    """ROS time: nanoseconds since 1970, or since the begin of a file without a clock or of simulated time."""
+    """ROS time: nanoseconds since 1970, or since the beginning of a file without a clock or of simulated time."""
     frame_id: str
     """The name of the optical frame."""
     options: RobotOptions
     floor: Plane | None = None
-    """The floor, found in this frame or a moment ago."""
+    """The floor, found in this frame or less than 2 s ago in the same shot."""
     log_ns: int = 0
-    """The recorder's time: that of the recording that is read, else the stamp; it never decreases."""
+    """The recorder's time: that of the input recording, else the stamp; it never decreases."""
     zones: tuple[ZoneState, ...] = ()
     """The states of the options' zones at this frame."""
 
@@ -268,7 +268,7 @@ class Observer:
         )
 
     def _find_floor(self, observation: Observation) -> Plane | None:
-        """Returns the floor in this frame, or as it was a moment ago in the same shot; None where there is none."""
+        """Returns the floor in this frame, or the last one of the same shot for up to 2 s; None without one."""
         if observation.camera is None:
             return None
         if plane := find_floor(replace(observation.item, depth=observation.depth)):
@@ -284,9 +284,9 @@ class Observer:
 class RosTimestamps:
     """ROS time for the frames of one stream.
 
-    A recording with a clock keeps its own stamps as they are, and other files begin at 0. Frames of a live stream get
-    the wall-clock time of their capture, spaced as the stream's timestamps are, so that the clocks' drift is corrected
-    slowly.
+    A recording with a clock keeps its own stamps, and other files begin at 0. Frames of a live stream get the
+    wall-clock time of their capture, but with the intervals of the stream's timestamps: the drift between the clocks is
+    corrected slowly.
     """
 
     def __init__(self, info: StreamInfo) -> None:
@@ -321,7 +321,7 @@ def pack_points(points: Points, colors: Image, last: int) -> Image:
 
 
 def projection_matrix(camera: Intrinsics | None, width: int, height: int) -> tuple[Intrinsics | None, Floats]:
-    """Returns the camera at this size and its (3, 4) projection matrix, zeros without a camera; its left part is K."""
+    """Returns the camera at this size and its (3, 4) projection matrix [K | 0], which is all zeros without a camera."""
     rows, lens = np.zeros((3, 4)), camera.resized(width, height) if camera else None
     if lens is not None:
         rows[:, :3] = (lens.fx, 0, lens.cx), (0, lens.fy, lens.cy), (0, 0, 1)

@@ -1,4 +1,4 @@
-"""The base of live transports: each sends the same messages to its own listeners."""
+"""The base class of live transports for robots."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from streamdepth.sinks.robots.topics import MessageFamily, Topic
 
 
 class PublishingSink(Sink):
-    """Publishes the messages of each frame; listeners get those that are sent while they listen. Metric depth only.
+    """Publishes the messages of each frame, of metric depth only. Late listeners do not get earlier messages.
 
     Raises:
         MissingDependencyError: from `open`, without the transport's package.

@@ -1,4 +1,4 @@
-"""The entities of a camera in a recording of Rerun; files and viewers have the same."""
+"""The entities of a camera in a recording of Rerun, the same for files and viewers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from streamdepth.sinks.robots.observation import Observation, Observer, RobotOpt
 
 RERUN = OptionalPackage("rerun", "rerun-sdk", "rerun", "Rerun")
 _FLUSH_INTERVAL = 30
-"""Frames between two flushes, which report errors."""
+"""Number of frames between two flushes, which report errors."""
 FLUSH_TIMEOUT_SECONDS = 60.0
 
 
@@ -49,7 +49,7 @@ class RerunRecording:
         self._log_axes()
 
     def restart(self) -> Any:
-        """Goes on with a new connection to be made, in the same recording; returns its stream."""
+        """Continues the recording with a new, unconnected stream, and returns it."""
         recording_id = self.stream.get_recording_id()
         self.stream.disconnect()
         self.stream = new_stream(recording_id)
@@ -119,7 +119,7 @@ class RerunRecording:
         self.stream.log(f"{self._camera}/obstacles", self._rr.Points3D(places, labels=labels, radii=0.05))
 
     def _log_uncertainty(self, observation: Observation) -> None:
-        """Logs what is known of the errors: confidence as a picture, and figures that Rerun plots over time."""
+        """Logs the confidence as a picture, and the figures of the metric scale, which Rerun plots over time."""
         item = observation.item
         if observation.confidence is not None:
             self.stream.log(f"{self._camera}/confidence", self._rr.Image(observation.confidence, color_model="L"))
@@ -138,7 +138,7 @@ class RerunRecording:
 
 
 def _ignore_notice(_text: str) -> None:
-    """Ignores notices about missing points and scans, which relative depth has not anyway."""
+    """Ignores notices about missing points and scans, which relative depth never has."""
 
 
 def rerun_package() -> ModuleType:
@@ -152,7 +152,7 @@ def rerun_package() -> ModuleType:
 
 
 def new_stream(recording_id: str | None = None) -> Any:
-    """Returns a new RecordingStream, which goes nowhere yet; None: of a recording of its own.
+    """Returns a new RecordingStream that is not connected yet; without an id it is a recording of its own.
 
     Raises MissingDependencyError without Rerun.
     """

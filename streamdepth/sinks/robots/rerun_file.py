@@ -26,7 +26,7 @@ class RerunFileSink(Sink):
 
     Args:
         path: the file.
-        options: names, and what is written.
+        options: names, and the entities to write.
         overwrite: replaces a file that exists.
         is_shared: writes to the same file as the other sinks of this process with this path that are open.
 
@@ -100,7 +100,7 @@ class _RecordingFile:
 
     @staticmethod
     def open(path: Path, overwrite: bool, input_path: Path | None, *, is_shared: bool) -> _RecordingFile:
-        """Returns the file at `path`, a new one unless streams share it and it is open. Raises SinkOpenError."""
+        """Returns the open file that streams share at `path`, or else a new one. Raises SinkOpenError."""
         with _lock:
             key = path.absolute()
             file = _shared_files.get(key) if is_shared else None

@@ -30,8 +30,8 @@ _LOCAL_HOST = "127.0.0.1"
 class RerunViewerSink(Sink):
     """Shows all entities in Rerun's viewer: one that is opened here, or one that listens at `address` (HOST:PORT).
 
-    A viewer that goes away is served again when it is back; frames are left out until then. One that is slow gets the
-    newest frames. All streams of a process are one recording in a viewer.
+    A viewer that disconnects is served again when it is back; frames are left out until then. A slow viewer gets only
+    the newest frames. All streams of a process are one recording in a viewer.
 
     Raises:
         MissingDependencyError: from `open`, without rerun-sdk.

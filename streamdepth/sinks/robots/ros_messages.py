@@ -61,7 +61,7 @@ class RosMessages:
         self._depth_path = "depth/image_raw" if is_distorted(camera) else "depth/image_rect_raw"
 
     def topics(self) -> list[Topic]:
-        """Returns all topics that there can be."""
+        """Returns all topics that may get messages."""
         options, names = self._options, ["Image", "CameraInfo", "CompressedImage", "CameraInfo"]
         paths = [self._depth_path, "depth/camera_info", "color/image_raw/compressed", "color/camera_info"]
         if options.points:
@@ -130,7 +130,7 @@ class RosMessages:
         )
 
     def _diagnostics(self, observation: Observation) -> Any:
-        """Makes the state of the metric scale as ROS's diagnostics: OK, or WARN where meters are withheld."""
+        """Returns the state of the metric scale for ROS's diagnostics: OK, or WARN while meters are withheld."""
         status, pair = (self._message_class(f"diagnostic_msgs/msg/{name}") for name in ("DiagnosticStatus", "KeyValue"))
         state = observation.scale_state
         values = [pair(name, value) for name, value in state.values.items()]
@@ -161,7 +161,7 @@ class RosMessages:
         )
 
     def _points(self, observation: Observation, points: Points, colors: Image) -> Any:
-        """Makes an organized cloud, one point for each pixel: x, y, z and PCL's rgb, which is the bytes b, g, r, 0."""
+        """Returns an organized point cloud, one point per pixel: x, y, z and PCL's rgb, the bytes b, g, r, 0."""
         height, width = points.shape[:2]
         data = pack_points(points, colors[..., ::-1], 0)
         field, step = self._message_class("sensor_msgs/msg/PointField"), POINT_BYTES
@@ -185,7 +185,7 @@ class RosMessages:
         )
 
     def _range(self, observation: Observation, state: ZoneState) -> Any:
-        """Makes the nearest depth in a zone as a range (REP 117: NaN unknown, +Inf too far), with the zone's width."""
+        """Returns the nearest depth in a zone as a Range (REP 117: NaN unknown, +Inf too far) with its angle."""
         corners_x = [x for x, _ in state.zone.corners]
         width_px, camera = max(corners_x) - min(corners_x), observation.camera
         view_radians = 2 * math.atan(width_px / 2 / camera.fx) if camera else 0.0

@@ -33,7 +33,7 @@ class MessageFamily(Protocol):
     """The profile of an MCAP file with such messages."""
 
     def topics(self) -> list[Topic]:
-        """Returns all topics that there can be."""
+        """Returns all topics that may get messages."""
 
     def encode(self, observation: Observation) -> Iterator[tuple[str, bytes]]:
         """Yields (topic, bytes) for each message of an observation."""

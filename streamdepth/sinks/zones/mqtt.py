@@ -20,11 +20,11 @@ from streamdepth.utils.redact import redact
 PAHO = OptionalPackage("paho", "paho-mqtt", "mqtt", "sending by MQTT")
 _DEFAULT_TOPIC = "streamdepth"
 _MAX_WAITING = 1000
-"""Messages that wait for a broker; further ones are lost."""
+"""Largest number of messages that wait for a broker; further ones are lost."""
 
 
 class MqttOutput(ZoneOutput):
-    """Publishes to a broker; it connects, and comes back after a loss, on a thread of its own.
+    """Publishes to a broker; a thread of its own connects, and reconnects after a loss.
 
     Below BASE/STREAM, where BASE is the path of the address (`streamdepth` without one):
 
@@ -127,10 +127,10 @@ class MqttOutput(ZoneOutput):
             self._lost += 1
 
     def _send_waiting(self) -> None:
-        """Sends what waits, in order.
+        """Sends the waiting messages in order.
 
-        The client sends again, after it is connected, what a lost connection did not deliver; and at once what it is
-        given meanwhile. Newer messages are therefore held back until the broker has all of an earlier connection.
+        After a reconnect the client repeats undelivered messages, but it sends new ones at once. Newer messages are
+        therefore held back until the broker has acknowledged all of the earlier connection.
         """
         while not self._acknowledged.empty():
             self._sent.discard(self._acknowledged.get())

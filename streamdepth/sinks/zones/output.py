@@ -14,13 +14,13 @@ class ZoneOutput(ABC):
     """Stores or sends records of zones. A call of `write` never waits for a network."""
 
     name: str
-    """What it writes to, for messages to people; without credentials."""
+    """The target in messages to people, without credentials."""
 
     required_packages: Sequence[OptionalPackage] = ()
     """Optional packages that it cannot do without."""
 
     def check(self) -> None:
-        """Raises SinkOpenError now where it is known that `open` would."""
+        """Raises SinkOpenError if it is already known that `open` would fail."""
 
     @abstractmethod
     def open(self, stream: str, on_notice: Callable[[str], None]) -> None:
@@ -31,12 +31,12 @@ class ZoneOutput(ABC):
             on_notice: takes a sentence that a user should read, also from another thread.
 
         Raises:
-            SinkOpenError: if it cannot be begun; `close` is not called then.
+            SinkOpenError: if it cannot be started; `close` is not called then.
         """
 
     @abstractmethod
     def write(self, records: Sequence[ZoneRecord]) -> None:
-        """Takes the records of one frame, in order. Raises SinkWriteError."""
+        """Writes the records of one frame, in order. Raises SinkWriteError."""
 
     @abstractmethod
     def close(self) -> None:
@@ -44,7 +44,7 @@ class ZoneOutput(ABC):
 
 
 def is_event(record: ZoneRecord) -> bool:
-    """True for what has entered or left; False for the values of a frame."""
+    """True for the record of an event, entered or left; False for the values of a frame."""
     return record["type"] != "values"
 
 

@@ -23,9 +23,9 @@ from streamdepth.utils.backoff import Backoff
 from streamdepth.utils.redact import redact
 
 _MAX_WAITING = 1000
-"""Events that wait for a server; beyond it the oldest are lost."""
+"""Largest number of events that wait for a server; beyond it the oldest are lost."""
 _TRY_AGAIN = {408, 425, 429}
-"""Answers below 500 after which a request may succeed later."""
+"""Status codes below 500 after which the same request may succeed later."""
 
 
 class WebhookOutput(ZoneOutput):
@@ -33,8 +33,8 @@ class WebhookOutput(ZoneOutput):
 
     A request that fails is repeated, after pauses that grow to 30 s, until it succeeds or the stream ends; the order of
     events is kept. An answer of 400 to 499 is final, but for 408, 425 and 429. Redirects are not followed. An event
-    whose answer was lost comes twice; its `stream`, `zone`, `type` and `time` tell that it is the same. A server that
-    cannot be reached is noticed when the stream begins: a connection is made and closed, without a request.
+    whose answer was lost is sent twice; its `stream`, `zone`, `type` and `time` identify it. A server that cannot be
+    reached is noticed when the stream begins: a connection is made and closed, without a request.
 
     Args:
         url: http:// or https:// address; USER:PASSWORD@ before the host is sent as basic authentication.
@@ -98,7 +98,7 @@ class WebhookOutput(ZoneOutput):
                     self._wait(backoff.next_wait_seconds())
 
     def _check_reachable(self) -> None:
-        """Notices a server to which no connection can be made; nothing is sent. One behind a proxy is left out."""
+        """Adds a notice if the server refuses a connection; nothing is sent. Servers behind a proxy are skipped."""
         address = urlsplit(self._url)
         scheme, host = address.scheme.lower(), address.hostname or ""
         if scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(host):
@@ -130,7 +130,7 @@ class WebhookOutput(ZoneOutput):
             self._changed.wait_for(lambda: (self._deadline is not None) != is_ending, seconds)
 
     def _post(self, record: ZoneRecord) -> tuple[str | None, bool]:
-        """Sends one event. Returns the reason of a failure, None without one; and True if it is final."""
+        """Sends one event. Returns the reason of a failure, or None, and True if the failure is final."""
         body = json.dumps(record, allow_nan=False).encode()
         request = urllib.request.Request(self._url, body, self._headers, method="POST")
         try:

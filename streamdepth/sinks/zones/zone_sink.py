@@ -15,7 +15,7 @@ from streamdepth.sinks.zones.records import epoch_of, make_records
 
 
 class ZoneSink(Sink):
-    """Watches zones of one stream, and gives their depth and events to outputs and to a callback.
+    """Watches zones of one stream, and passes their depth and events to outputs and callbacks.
 
     >>> events = []
     >>> sink = ZoneSink([sd.Zone.parse("middle=240,120,160,120@1%")], on_event=events.append, hold_seconds=0)
@@ -60,7 +60,7 @@ class ZoneSink(Sink):
         self._info: StreamInfo | None = None
 
     def watch(self, zones: Iterable[Zone]) -> None:
-        """Watches other zones from the next frame on; those that stay the same go on. Thread-safe."""
+        """Replaces the zones from the next frame on; unchanged zones keep their state. Thread-safe."""
         self.zones = tuple(zones)
 
     @property

@@ -1,4 +1,4 @@
-"""Lines of text in the upper left corner of a picture, on a dark ground."""
+"""Lines of text in the upper left corner of a picture, on a dark background."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from streamdepth.core.arrays import Image
 from streamdepth.render.legend import default_font
 
 _GROUND_SHARE = np.float32(0.35)
-"""Share of the picture's light that shines through the ground of a caption."""
+"""Share of the picture that is visible through the background of a caption."""
 
 
 def draw_caption(picture: Image, lines: tuple[str, ...]) -> Image:

@@ -1,4 +1,4 @@
-"""`yuv.render_yuv` on the device where picture and depth lie: overlay, depth or both side by side, as NV12.
+"""`yuv.render_yuv` for pictures and depth on a GPU: overlay, depth or both side by side, as NV12.
 
 Importing this module loads torch.
 """
@@ -24,7 +24,7 @@ _BLACK = (16, 128, 128)
 
 
 def can_render_on_device(item: DepthFrame, options: RenderOptions) -> bool:
-    """True if `render_on_device` draws what these options ask for; all else is drawn on the CPU."""
+    """True if `render_on_device` supports these options; otherwise the item is drawn on the CPU."""
     return (
         item.frame.device_picture is not None
         and item.frame.valid is None
@@ -76,7 +76,7 @@ def _nearness_codes(depth: Tensor, kind: DepthKind, range: Range) -> tuple[Tenso
 
 
 def _mean_of_neighbors(values: Tensor, known: Tensor) -> Tensor:
-    """Returns the mean of the known ones of the nine values around each, (h, w); 0 where there is none."""
+    """Returns the mean of the known values among the 3x3 around each value, (h, w); 0 where none is known."""
     both = torch.stack([values, known.float()])[None]
     total, share = F.avg_pool2d(F.pad(both, (1, 1, 1, 1), mode="replicate"), 3, stride=1)[0].unbind()
     return total / share.clamp(min=1e-3)
@@ -85,7 +85,7 @@ def _mean_of_neighbors(values: Tensor, known: Tensor) -> Tensor:
 def _blend(source: Tensor, codes: Tensor, known: Tensor, table: Tensor, black: tuple[int, ...], alpha: float) -> Tensor:
     """Blends the colors of codes, enlarged to (H, W), over `source` (H, W, C) uint8; unknown depth is black.
 
-    table: (256, C) values of each code.
+    `table` is (256, C), the values of each code.
     """
     size = (source.shape[0], source.shape[1])
     small = table[codes.long()].permute(2, 0, 1)[None]
@@ -114,7 +114,7 @@ class _LegendPart(NamedTuple):
 def _legend(
     width: int, height: int, labels: tuple[str, ...], colormap: str, device: torch.device
 ) -> tuple[_LegendPart, ...]:
-    """Returns the legend for luma and for chroma; nothing where there is no room for it."""
+    """Returns the legend for luma and for chroma; empty if there is no room for it."""
     layers = legend_layers(width, height, labels, colormap)
     parts = []
     for group in (layers[:1], layers[1:]):

@@ -1,4 +1,4 @@
-"""Disparity from depth: by how many px each pixel's place differs between the pictures of two eyes."""
+"""Disparity from depth: the distance in px between the places of a point in the pictures of two eyes."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from streamdepth.render.colors import display_range
 from streamdepth.render.upsampling import upsample
 
 Disparity = npt.NDArray[np.float32]
-"""(H, W) px by which a pixel of the left picture lies farther left in the right one: 0 is on the screen, more is before
-it, less is behind it."""
+"""(H, W) px by which a pixel of the left picture lies farther left in the right one: 0 is on the screen, positive is
+before it, negative is behind it."""
 
 MAX_STRENGTH, MAX_IPD_M = 0.2, 1.0
 """Largest values of `StereoOptions`: beyond them nobody can fuse the pictures."""
@@ -29,7 +29,7 @@ _SOFT_EDGE_PX = 1.5
 _NEARER_SHARE = 0.3
 """Share of a soft edge's rise from which on a pixel belongs to the nearer surface."""
 _NEAREST_M = 0.001
-"""Metric depth counts as no less than this."""
+"""Smaller metric depth is treated as this."""
 
 
 def check_stereo_options(options: StereoOptions) -> None:
@@ -54,7 +54,7 @@ def check_stereo_options(options: StereoOptions) -> None:
 
 
 def disparity_of(item: DepthFrame, options: RenderOptions) -> Disparity:
-    """Returns the disparity of each pixel of a frame, with steps where one surface ends before another.
+    """Returns the disparity of each pixel of a frame, with sharp steps at the edges of surfaces.
 
     Disparity is linear in inverse depth. Unknown depth lies on the screen.
 
@@ -110,8 +110,8 @@ def _focal_px(item: DepthFrame) -> float:
 def sharpen_steps(disparity: Disparity, radius: int) -> Disparity:
     """Makes soft edges between near and far hard, and shifts them outwards by a pixel.
 
-    Colors at the border of a near surface are mixed with those behind it. They stay with the near surface: else they
-    would remain behind as a halo.
+    Pixels at the border of a near surface have mixed colors. They are moved with the near surface, since otherwise they
+    would be left behind as a halo.
 
     Args:
         disparity: (H, W) px.

@@ -51,9 +51,9 @@ def draw_legend(picture: Image, range: Range, kind: DepthKind, colormap: str = "
 
 
 def legend_patch(width: int, height: int, labels: tuple[str, ...], colormap: str) -> LegendPatch | None:
-    """Returns the legend for a picture of `width` x `height` px; None where there is no room for readable words.
+    """Returns the legend for a picture of `width` x `height` px; None if there is no room for readable words.
 
-    labels: as `legend_labels` returns them.
+    `labels` are those that `legend_labels` returns.
     """
     side = min(width, height)
     if side < _SMALLEST_PICTURE_PX:

@@ -94,7 +94,7 @@ def draw_stalled(picture: Image, seconds: float, *, show_picture: bool) -> Image
     Args:
         picture: (H, W, 3) uint8 RGB, the last one that was shown.
         seconds: how long ago that was.
-        show_picture: False draws the words on black instead.
+        show_picture: False draws the text on black instead.
     """
     from PIL import Image as Pillow
     from PIL import ImageDraw

@@ -70,7 +70,7 @@ def draw_curves(
 
 
 def check_plots() -> None:
-    """Raises MissingDependencyError without matplotlib: what draws only at its end asks before it begins."""
+    """Raises MissingDependencyError without matplotlib; called early by programs that draw at their end."""
     try:
         import matplotlib  # noqa: F401  # to see that it is there
     except ImportError as error:

@@ -1,6 +1,6 @@
 """Stereo pictures: the source's picture for the left eye, and a view made from its depth for the right eye.
 
-The right eye's camera stands beside the left one and looks the same way, so that things move along their rows only.
+The right eye's camera is parallel to the left one and at its right, so that disparity is horizontal.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from streamdepth.core.types import DepthFrame
 from streamdepth.render.disparity import Disparity, disparity_of
 
 _MAX_STRETCH_PX = 1.5
-"""Neighbors of the left picture that land farther apart in the right one are two surfaces with a hole between them."""
+"""Neighboring pixels that are farther apart than this in the right view belong to two surfaces with a hole between."""
 _HALF_PIXEL = 0.5
 _STRIP_ROWS = 16
-"""Rows that are warped at a time: so few stay in the processor's cache."""
+"""Number of rows that are warped at a time, few enough to fit the processor's cache."""
 _DUBOIS_RED_CYAN = np.array(
     [
         [[0.437, 0.449, 0.164], [-0.062, -0.062, -0.024], [-0.048, -0.050, -0.017]],
@@ -28,8 +28,7 @@ _DUBOIS_RED_CYAN = np.array(
     ],
     np.float32,
 )
-"""Red, green and blue of an anaglyph from those of the left picture, and from those of the right one (Dubois, ICASSP
-2001)."""
+"""Matrices from RGB of the left and of the right picture to RGB of an anaglyph (Dubois, ICASSP 2001)."""
 
 
 def render_stereo(item: DepthFrame, options: RenderOptions) -> Image:
@@ -54,10 +53,10 @@ def render_stereo(item: DepthFrame, options: RenderOptions) -> Image:
 
 
 def right_view(left: Image, disparity: Disparity) -> Image:
-    """Returns what an eye sees that stands to the right of the camera.
+    """Returns the view of an eye to the right of the camera.
 
-    Near surfaces hide far ones. Holes, which the camera does not see but that eye does, get the color of the far
-    surface beside them, in its row: it does not change from frame to frame unless that surface does.
+    Near surfaces hide far ones. Holes, which only that eye sees, get the color of the far surface beside them in the
+    same row, so that they change from frame to frame only if that surface does.
 
     Args:
         left: (H, W, 3) uint8 RGB.
@@ -79,8 +78,9 @@ def right_view(left: Image, disparity: Disparity) -> Image:
 def source_columns(disparity: Disparity) -> npt.NDArray[np.float32]:
     """Returns the column of the left picture that each pixel of the right view shows, (H, W) px.
 
-    A pixel at x lands at x - disparity. It is hidden if one to its right lands farther left: that one is nearer. The
-    others land in the order of their columns, so that the pixel seen at a place is the last one that lands before it.
+    A pixel at x lands at x - disparity. It is hidden if a pixel to its right lands farther left, which is nearer then.
+    The visible ones land in the order of their columns, so that the pixel seen at a place is the last one that lands
+    before it.
     """
     height, width = disparity.shape
     places = np.arange(width, dtype=np.float32)

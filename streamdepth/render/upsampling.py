@@ -47,7 +47,7 @@ def guided_upsample(depth: DepthMap, image: Image, radius: int = 1, smoothness: 
 
     This is the fast guided filter (He & Sun, arXiv 1505.00996): in each window, depth is a linear function of
     brightness (0 to 1), fitted at the small size and applied at the full size. Only the detail that the small size
-    cannot hold is added, so nothing of the depth is averaged away.
+    cannot represent is added, so that the depth itself is not smoothed.
 
     Args:
         depth: (h, w) float32; values that are not finite stay where they are.

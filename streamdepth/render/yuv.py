@@ -1,6 +1,6 @@
 """`overlay.render` in YUV 4:2:0: no conversion of color spaces, and half as many bytes to blend.
 
-Blending is linear, and so is the conversion from RGB to YUV: the result is the same but for rounding. The conversion is
+Blending and the conversion from RGB to YUV are linear, so that the results differ only by rounding. The conversion is
 ITU-R BT.709, section 3, in limited range.
 """
 
@@ -65,7 +65,7 @@ def render_yuv(item: DepthFrame, out: YuvPlanes, options: RenderOptions) -> None
 
 
 def enlarged_mask(known: Mask | None, valid: Mask | None, shape: tuple[int, ...]) -> GrayImage | None:
-    """Returns, at `shape` (height, width), 1 where depth is known and valid in the frame, else 0; None: everywhere."""
+    """Returns a map of `shape` (height, width): 1 where depth is known and valid, else 0; None if all are 1."""
     masks = [mask.view(np.uint8) for mask in (known, valid) if mask is not None]
     if not masks:
         return None
@@ -84,9 +84,9 @@ class LegendLayer(NamedTuple):
 
 @lru_cache(maxsize=16)
 def legend_layers(width: int, height: int, labels: tuple[str, ...], colormap: str) -> tuple[LegendLayer, ...]:
-    """Returns the legend for Y, U and V of a picture of this size; nothing where there is no room for it.
+    """Returns the legend for Y, U and V of a picture of this size; empty if there is no room for it.
 
-    YUV's black is not zero: what is left of the picture and what is added to it both count from black.
+    YUV's black is not zero: the remaining part of the picture and the added part are both measured from black.
     """
     patch = legend_patch(width, height, labels, colormap)
     if patch is None:

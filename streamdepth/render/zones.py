@@ -17,7 +17,7 @@ from streamdepth.render.legend import default_font
 
 _COLOR, _DARK = (255, 255, 255), (0, 0, 0)
 _GROUND_SHARE = np.float32(0.35)
-"""Share of the picture's light that shines through the ground of a label."""
+"""Share of the picture that is visible through the background of a label."""
 
 
 def draw_zones(picture: Image, item: DepthFrame, zones: Sequence[Zone]) -> Image:

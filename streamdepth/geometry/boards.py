@@ -39,7 +39,7 @@ class Board:
     columns: int
     """Number of inner corners of a chessboard, or of squares of a ChArUco board."""
     rows: int
-    """The same downwards."""
+    """Number of inner corners or squares downwards."""
     square_m: float
     """Side of a square, meters."""
     marker_m: float | None = None

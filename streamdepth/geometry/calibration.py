@@ -72,7 +72,7 @@ def find_board_views(frames: Iterable[Frame], board: Board) -> BoardViews:
 
 
 def _has_moved(corners: BoardCorners, before: BoardCorners, width: int) -> bool:
-    """Compares the corners that both views show, since a part of a ChArUco board may be hidden."""
+    """True if the corners that both views show have moved; a part of a ChArUco board may be hidden."""
     here, there = np.nonzero((corners.object_points_m[:, None] == before.object_points_m).all(axis=-1))
     distance = np.abs(corners.image_points_px[here] - before.image_points_px[there])
     return not distance.size or bool(distance.mean() > _MIN_MOVE * width)

@@ -25,7 +25,7 @@ _VIDEO_35MM = "com.apple.quicktime.camera.focal_length.35mm_equivalent"
 class CameraSpec:
     """A user's description of the camera; it becomes intrinsics once the size of the pictures is known.
 
-    It is a file, a field of view or focal lengths, or nothing. Raises ConfigError, code "conflict", for two of them.
+    It is a file, a field of view, focal lengths, or empty. Raises ConfigError, code "conflict", for two of them.
     """
 
     file: Path | None = None
@@ -131,9 +131,9 @@ def intrinsics_from_metadata(metadata: Mapping[str, str], width: int, height: in
 
 
 class Undistorter:
-    """Straightens pictures: they become those of a lens without distortion, of the same size and focal length.
+    """Removes lens distortion from pictures; size and focal length stay the same.
 
-    Pixels that the lens did not see are black.
+    Pixels outside the lens's view become black.
     """
 
     def __init__(self, camera: Intrinsics) -> None:
@@ -148,13 +148,13 @@ class Undistorter:
         self._maps = cv2.convertMaps(x, y, cv2.CV_16SC2)
 
     def __call__(self, image: Image) -> Image:
-        """Returns the straightened (H, W, 3) picture."""
+        """Returns the undistorted (H, W, 3) picture."""
         import cv2
 
         return cast(Image, cv2.remap(image, self._maps[0], self._maps[1], cv2.INTER_LINEAR))
 
     def apply_to_mask(self, mask: Mask) -> Mask:
-        """Returns the straightened (H, W) mask."""
+        """Returns the undistorted (H, W) mask."""
         import cv2
 
         return cv2.remap(mask.view(np.uint8), self._maps[0], self._maps[1], cv2.INTER_NEAREST) > 0

@@ -1,5 +1,6 @@
-"""The layouts in which programs write cameras down: ROS, OpenCV, Kalibr, EuRoC, ORB-SLAM, camodocal, Basalt, KITTI,
-NeRF and Open3D. Each function takes the values of a file and returns its cameras by name.
+"""Camera formats of ROS, OpenCV, Kalibr, EuRoC, ORB-SLAM, camodocal, Basalt, KITTI, NeRF, COLMAP and Open3D.
+
+Each function takes the values of a file and returns its cameras by name.
 """
 
 from __future__ import annotations

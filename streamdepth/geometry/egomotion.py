@@ -40,8 +40,8 @@ class CameraMotion(NamedTuple):
 def camera_motion(flow: Floats, ray: Floats, inverse: DepthMap, confidence: DepthMap) -> CameraMotion | None:
     """Returns the motion by which a camera sees this flow of a static scene; None where too little is known.
 
-    The flow of a small motion is linear in it (Longuet-Higgins and Prazdny, Proc. R. Soc. B 1980), so that it follows
-    by least squares, reweighted by Cauchy's function: what moves by itself hardly counts.
+    The flow of a small motion is linear in it (Longuet-Higgins and Prazdny, Proc. R. Soc. B 1980), so that it is
+    estimated by least squares, reweighted by Cauchy's function, which suppresses moving objects.
 
     Args:
         flow: (h, w, 2) from each pixel to where it is in the other picture, in units of the focal length.
@@ -78,8 +78,8 @@ def refine_camera_motion(
 ) -> CameraMotion | None:
     """Returns the motion of `camera_motion` for a flow that is too long to be linear in it.
 
-    The points are moved, and what is left of the flow gives the next correction (Gauss and Newton's method). The
-    arguments are those of `camera_motion`, after the motion to begin with. None where too little is known.
+    The points are moved, and the remaining flow gives the next correction (Gauss-Newton). The arguments are those of
+    `camera_motion`, after the initial motion. None if too little is known.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         points = np.dstack([ray, np.ones(inverse.shape)]) / inverse[..., None]

@@ -1,4 +1,4 @@
-"""Guesses a camera's horizontal field of view from pictures of a built place, by their vanishing points.
+"""Guesses a camera's horizontal field of view from vanishing points in pictures of built places.
 
 Most straight edges that people build lie along three directions a right angle apart (Coughlan and Yuille, ICCV 1999).
 Their vanishing points fit together only for the true focal length. Each focal length gets a score: the share of line
@@ -35,10 +35,10 @@ class FieldOfViewGuess(NamedTuple):
     degrees: float
     """Horizontal."""
     is_measured: bool
-    """False where the pictures do not tell it, and `degrees` is that of common cameras."""
+    """False if the pictures do not determine it; then `degrees` is that of common cameras."""
 
     def notice(self, name: str) -> str:
-        """Returns the sentence that the user of the pictures `name` should read."""
+        """Returns the notice about this guess for the pictures `name`."""
         reason = "by vanishing points" if self.is_measured else "that of common cameras, for its lines do not tell it"
         return (
             f"{name}: the horizontal field of view is taken as {self.degrees:.0f} degrees, {reason}; "
@@ -49,7 +49,7 @@ class FieldOfViewGuess(NamedTuple):
 def guess_field_of_view(pictures: Iterable[Image]) -> FieldOfViewGuess:
     """Returns the horizontal field of view of the camera of some (H, W, 3) RGB pictures, about eight different ones.
 
-    The lens is taken as one that keeps straight lines straight, with its axis in the middle of the picture.
+    The lens is assumed to have no distortion and its axis in the middle of the picture.
     """
     rng = np.random.default_rng(0)
     scores = [score for image in pictures if (score := _scores(image, rng)) is not None]

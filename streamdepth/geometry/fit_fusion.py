@@ -12,10 +12,10 @@ from streamdepth.geometry.metric_fit import UNKNOWN_SIGMA, ScaleShiftFit, invert
 
 
 def fuse_fits(fits: Sequence[ScaleShiftFit]) -> ScaleShiftFit:
-    """Returns the fit that independent fits of one frame give together.
+    """Returns the fusion of independent fits of one frame.
 
-    It is their mean with the inverse covariances as weights, the estimate of maximum likelihood for normal errors, and
-    its covariance is the inverse of their sum, smaller than that of each. The residual is the greatest of all.
+    It is their mean weighted by the inverse covariances, the maximum likelihood estimate for normal errors. Its
+    covariance is the inverse of the sum of the weights, smaller than that of each fit. Its residual is the largest one.
 
     Args:
         fits: one or more.
@@ -52,6 +52,6 @@ def log_ratio(fit: ScaleShiftFit, other: ScaleShiftFit, x: float) -> tuple[float
 
 
 def covariance_of(fit: ScaleShiftFit) -> Floats:
-    """Returns the covariance of a fit; one that does not say it is uncertain by `UNKNOWN_SIGMA`."""
+    """Returns the covariance of a fit; a fit without one gets that of the error `UNKNOWN_SIGMA`."""
     state = np.array([fit.scale, fit.shift])
     return UNKNOWN_SIGMA**2 * np.outer(state, state) if fit.covariance is None else fit.covariance

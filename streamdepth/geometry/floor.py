@@ -1,7 +1,7 @@
-"""The floor under a camera, found in its depth, also where a small model draws it uneven.
+"""The floor under a camera, found in its depth, even if a small model's floor is uneven.
 
-On a plane inverse depth is linear in the picture, and the errors of networks are about the same everywhere in it. So
-the floor is looked for in inverse depth, and not among points, which lie ever farther apart.
+The inverse depth of a plane is linear in the picture, and the errors of networks are about the same everywhere in
+inverse depth. Therefore the floor is searched for in inverse depth, and not among points in space.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _EVEN_TOLERANCES = (0.01, 0.03)
 """The same for a sensor's or exact depth."""
 _SAMPLED_PIXELS = 20_000
 _MIN_SHARE = 0.25
-"""Share of the lower half of the picture that a floor fills at least."""
+"""Smallest share of the lower half of the picture that a floor fills."""
 
 
 class FloorFit(NamedTuple):
@@ -97,7 +97,7 @@ def find_floor(item: DepthFrame, *, max_tilt_degrees: float = 60.0, refine: bool
 
 
 def _find_uneven_floor(item: DepthFrame, inverse: DepthMap, camera: Intrinsics) -> Plane | None:
-    """Returns a level plane through what a network draws as the floor: its slope there is no evidence of a tilt."""
+    """Returns a level plane through the floor in a network's depth, whose slope is no evidence of a tilt."""
     limits = inverse_depth_range(inverse)
     if limits is None:
         return None
@@ -140,7 +140,7 @@ def fit_floor(
 
 
 def _ransac(x: Floats, ray_xy1: Floats, tolerance: float, min_cosine: float) -> Floats | None:
-    """Returns (3,) the floor-like plane through three of the pixels that has the most pixels within `tolerance`."""
+    """Returns the floor-like plane through three pixels with the most pixels within `tolerance`, (3,)."""
     rng = np.random.default_rng(0)
     some = rng.choice(len(x), min(len(x), 2000), replace=False)
     triples = rng.choice(some, (300, 3))

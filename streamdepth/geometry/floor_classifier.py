@@ -1,4 +1,4 @@
-"""Tells how likely a line in inverse depth is a floor, by boosted stumps.
+"""Estimates the probability that a line in inverse depth is a floor, by boosted stumps.
 
 The model is additive: each of 600 stumps compares one of 58 features with a threshold and adds one of two values to the
 logit (Friedman, Hastie and Tibshirani, Annals of Statistics 2000). `tests/measure/fit_floor_priors.py` makes such a
@@ -35,17 +35,17 @@ class SampledFloor(NamedTuple):
     cosine: Floats
     """-up . ray, above 0 below the horizon."""
     is_candidate: Mask
-    """True where a floor is looked for."""
+    """True where a floor is searched for."""
     is_floor: Mask
     """True for pixels that lie on the line."""
     distance: Floats
-    """Distance from the line in units of the tolerance, NaN where no floor is looked for; above 0 in front of it."""
+    """Distance from the line in units of the tolerance, NaN where no floor is searched for; above 0 in front of it."""
     horizon: float
     """The line's inverse depth at the horizon."""
 
 
 def floor_probability(features: Floats) -> float:
-    """Returns how likely a line with these features is a floor, 0 to 1."""
+    """Returns the probability that a line with these features is a floor, 0 to 1."""
     return 1 / (1 + math.exp(-max(-50.0, min(50.0, _logit(features)))))
 
 
@@ -57,9 +57,9 @@ def _logit(features: Floats) -> float:
 def scale_log_sigma(features: Floats) -> float:
     """Returns one standard deviation of the logarithm of the scale that a floor with these features gives.
 
-    It is fitted to the errors on 20 sets of pictures, by Student's t distribution with 3 degrees of freedom, since some
-    floors are none, each set with the root of its number of pictures as weight; and 13 % are added. Floors that are
-    less likely, and those beyond most of the picture, are worse.
+    It was fitted to the errors on 20 sets of pictures by Student's t distribution with 3 degrees of freedom, since some
+    floors are wrong, with the root of a set's number of pictures as its weight, and then raised by 13 %. It is larger
+    for less likely floors and for those beyond most of the picture.
     """
     horizon = -1 / (math.exp(features[_LOG_RATIO]) - 1)
     floor, median = (max(float(features[index]) - horizon, 0.01) for index in (_CENTER_X, _MEDIAN_X))
@@ -105,6 +105,6 @@ def floor_features(floor: SampledFloor, up: Floats, view: Floats) -> Floats:
 
 
 def far_to_near_ratio(horizon: Floats) -> Floats:
-    """Returns the ratio of the picture's farthest to its nearest distance where infinity has this inverse depth."""
+    """Returns the ratio of the picture's farthest to its nearest distance if infinity has this inverse depth."""
     bounded = np.minimum(horizon, _FARTHEST_HORIZON)
     return np.asarray((bounded - 1) / bounded, np.float64)

@@ -1,4 +1,4 @@
-"""Flying pixels: metric depth that floats between a near and a far surface, because a network blurs the jump."""
+"""Flying pixels: metric depth between a near and a far surface, which arises because a network blurs the jump."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""Estimates which way is up in a picture, from its vertical lines and from how depth usually lies in pictures.
+"""Estimates the direction of up in a picture from its vertical lines and from the usual pitch for its depth.
 
 Lines that are vertical in the world meet in one vanishing point of the picture (Barnard, Artificial Intelligence 1983).
-Each direction of gravity on a grid gets a score: how many line segments point at its vanishing point, how many of the
-others agree on two horizontal directions a right angle apart, and how usual it is for such a depth map (`pitch_prior`).
+Each direction of gravity on a grid gets a score: the number of line segments that point at its vanishing point, the
+number of others that agree on two horizontal directions at a right angle, and the prior for such a depth map
+(`pitch_prior`).
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ def _best(segments: _Segments, prior: float, pitches: Floats, rolls: Floats) -> 
 
 
 def _sigma_degrees(segments: _Segments, pitch: float, roll: float) -> float:
-    """Returns the standard error, by how much better the segments fit this pitch than one 8 degrees off."""
+    """Returns the standard error in degrees; it is smaller the better this pitch fits than one 8 degrees off."""
     pitches = np.array([pitch, pitch - 8, pitch + 8])
     best, *others = segments.vertical_scores(up_vector(pitches, np.full(3, roll))).tolist()
     return float(2 + 8 / (1 + max(0.0, best - max(others)) / 2))

@@ -15,8 +15,8 @@ def fill_holes(depth_m: DepthMap, max_gap_px: int) -> DepthMap:
     """Returns the depth with its small holes closed, along rows and then along columns.
 
     A hole between ends of one surface gets inverse depth that is linear, which is exact for planes. Between different
-    surfaces it gets the farther end: what a sensor misses beside an edge is mostly the background in the edge's shadow.
-    Holes that are wider and higher than `max_gap_px`, and those at the border, stay NaN.
+    surfaces it gets the farther end: pixels that a sensor misses beside an edge mostly show the background, which the
+    edge hides from the sensor. Holes that are wider and higher than `max_gap_px`, and those at the border, stay NaN.
 
     Args:
         depth_m: (h, w) meters, NaN where unknown.
@@ -33,7 +33,7 @@ def fill_holes(depth_m: DepthMap, max_gap_px: int) -> DepthMap:
 def fill_nearest(depth_m: DepthMap) -> DepthMap | None:
     """Returns the depth with the value of the nearest known pixel at each unknown one; None where nothing is known.
 
-    depth_m: (h, w) meters; what is not finite or not above 0 is unknown.
+    `depth_m` is (h, w) meters; values that are not finite or not above 0 are unknown.
     """
     is_known = np.isfinite(depth_m) & (depth_m > 0)
     if is_known.all() or not is_known.any():

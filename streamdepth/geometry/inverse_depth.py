@@ -1,4 +1,4 @@
-"""Inverse depth: the form in which networks' errors, and the scale and shift between networks, are even."""
+"""Inverse depth, in which errors of networks are uniform, and networks differ by a scale and a shift."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def inverse_depth(depth: DepthMap, kind: DepthKind) -> DepthMap:
 
 
 def finite_inverse_depth(depth: DepthMap, kind: DepthKind) -> DepthMap:
-    """Returns inverse depth, NaN where depth is infinite or unknown: there is nothing to fit to at infinity."""
+    """Returns inverse depth, NaN where depth is infinite or unknown, since fits must leave out infinity."""
     return inverse_depth(np.where(np.isfinite(depth), depth, np.float32(np.nan)), kind)
 
 

@@ -1,4 +1,4 @@
-"""Lengths as people write them."""
+"""Parsing of lengths with units."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The names that drivers and calibration programs give to models of lenses."""
+"""Names of lens models in drivers and calibration programs."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ _BY_COUNT = {
 def with_lens(camera: Intrinsics, name: str, coefficients: Sequence[float]) -> Intrinsics:
     """Returns the camera with a lens, by any usual name of its model.
 
-    All coefficients zero mean a pinhole whatever the name, but for fisheye lenses, which zeros do not make straight.
-    plumb_bob with 8, 12 or 14 coefficients is rational_polynomial, and zeros beyond a model's own number are left out.
-    Raises ValueError for another name with coefficients, or a number of coefficients that the model does not have.
+    If all coefficients are zero the result is a pinhole, except for fisheye lenses, which distort even then. plumb_bob
+    with 8, 12 or 14 coefficients is rational_polynomial, and zeros beyond a model's own number are left out. Raises
+    ValueError for another name with coefficients, or a number of coefficients that the model does not have.
     """
     plain = re.sub(r"[\s\-]+", "_", name.strip().lower())
     model = _MODEL_OF.get(plain)
@@ -59,7 +59,7 @@ def with_lens(camera: Intrinsics, name: str, coefficients: Sequence[float]) -> I
 
 
 def _without_zeros(numbers: tuple[float, ...], counts: tuple[int, ...]) -> tuple[float, ...]:
-    """Returns the numbers without zeros at their end, or with zeros added, as one of `counts` has it."""
+    """Returns the numbers with zeros at their end removed or added, so that their count is one of `counts`."""
     if len(numbers) in counts:
         return numbers
     shorter = [count for count in counts if count < len(numbers) and not any(numbers[count:])]

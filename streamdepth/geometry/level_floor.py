@@ -1,10 +1,11 @@
-"""Finds the floor in relative depth where it is known which way is up.
+"""Finds the floor in relative depth if the direction of up is known.
 
 On a level floor 1 / z is `cosine` / height, where `cosine` = -up . ray, and relative depth is a line of it:
-x = slope * cosine + horizon. So a floor is a line with two unknowns, not a plane with three. The line of a wall, a
-counter or a bed fits as well in a small model's depth. What tells them apart: nothing lies farther away than the
-floor does below it, and the picture's farthest is usually two to six times as far as its nearest, which says about
-where `horizon` is. `floor_classifier` says from such facts how likely a line is a floor.
+x = slope * cosine + horizon. So a floor is a line with two unknowns, not a plane with three. In a small model's depth
+the line of a wall, a counter or a bed fits equally well. Two facts distinguish a floor: nothing is farther away than
+the floor in the same direction, and the picture's farthest point is usually two to six times as far as its nearest,
+which roughly determines `horizon`. From such features `floor_classifier` estimates the probability that a line is a
+floor.
 """
 
 from __future__ import annotations
@@ -31,13 +32,13 @@ _BELOW_WEIGHT, _RATIO_WEIGHT = 4.0, 0.03
 _SLOPE_WEIGHT = 0.7
 """Weight of the line's own slope against that of the usual ratio; the mean is that of logarithms."""
 _EVEN_SHARE = 0.1
-"""Share of the tolerance that a floor's pixels may lie off their line if their own slope is exact."""
+"""Largest distance of pixels from their line, as a share of the tolerance, at which their own slope counts as exact."""
 _SAMPLED_PIXELS, _LINE_PIXELS, _LINES = 8000, 1500, 600
 _HIGHEST_ROW = 0.3
-"""The floor is looked for below this share of the picture's height."""
+"""The floor is searched for below this share of the picture's height."""
 _MIN_COSINE = 0.02
 _MIN_SHARE = 0.05
-"""Share of the lower half of the picture that a floor fills at least."""
+"""Smallest share of the lower half of the picture that a floor fills."""
 MIN_PROBABILITY = 0.65
 """Least probability of a floor that is accepted."""
 
@@ -46,17 +47,17 @@ class LevelFloor(NamedTuple):
     """A level floor in inverse depth x of any unit."""
 
     cosine: float
-    """Height of the camera over the floor / depth along z, where the floor is: the median over its pixels."""
+    """Height of the camera over the floor / depth along z of the floor: the median over its pixels."""
     x: float
     """Inverse depth there."""
     slope: float
-    """Change of x where `cosine` changes by 1, estimated from the floor and from what is usual."""
+    """Change of x per unit of `cosine`, estimated from the floor and from the usual ratio of far to near."""
     residual: float
     """Median distance of the floor's pixels from its line, in the unit of x."""
     pixels: int
     """Number of pixels on the floor, of those that were sampled."""
     share: float
-    """Share of the picture that they are."""
+    """Share of the picture that the floor's pixels take."""
     probability: float
     """Probability that this is a floor, 0 to 1."""
     features: Floats
@@ -66,7 +67,7 @@ class LevelFloor(NamedTuple):
 def find_level_floor(
     inverse: DepthMap, camera: Intrinsics, up: Floats, limits: tuple[float, float]
 ) -> LevelFloor | None:
-    """Returns the most likely floor, however unlikely; None where no pixels below the horizon lie on a line.
+    """Returns the most likely floor, even if it is unlikely; None if no pixels below the horizon lie on a line.
 
     Args:
         inverse: (h, w) inverse depth, relative or metric, NaN where unknown.
@@ -107,7 +108,7 @@ def find_level_floor(
 
 
 def _likely_slope(slope: float, x: Floats, cosine: Floats) -> float:
-    """Returns the slope of a floor from its line and the usual ratio, or from its pixels alone where they are exact."""
+    """Returns the slope of a floor from its line and the usual ratio, or from its pixels alone if they are exact."""
     center, center_x = float(np.median(cosine)), float(np.median(x))
     usual = (1 + (_RATIO - 1) * center_x) / (center * (_RATIO - 1))
     mean = _SLOPE_WEIGHT * math.log(slope) + (1 - _SLOPE_WEIGHT) * math.log(max(usual, 1e-6))
@@ -122,7 +123,7 @@ def _likely_slope(slope: float, x: Floats, cosine: Floats) -> float:
 
 
 def _best_line(x: Floats, cosine: Floats) -> tuple[float, float] | None:
-    """Returns (slope, horizon) of the line that is most like a floor, of many through two pixels or one and a ratio."""
+    """Returns (slope, horizon) of the best of many lines through two pixels, or through one with the usual ratio."""
     rng = np.random.default_rng(0)
     chosen = rng.choice(len(x), min(len(x), _LINE_PIXELS), replace=False)
     x, cosine = x[chosen], cosine[chosen]

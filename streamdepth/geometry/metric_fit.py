@@ -13,25 +13,25 @@ from streamdepth.core.types import DepthKind
 from streamdepth.geometry.arrays import Floats
 
 FARTHEST_M = 200.0
-"""Whatever a fit puts farther away than this is infinitely far: there, inverse depth is all noise."""
+"""Larger fitted distances become infinity, because inverse depth is only noise there."""
 _NEAR_ZERO = 1 / FARTHEST_M
 TYPICAL_RATIO = 2.5
 """Typical ratio of a picture's farthest distance (2nd percentile of inverse depth) to its nearest (98th). Chosen on 133
 training pictures of NYU Depth v2, whose median is 2.6."""
 _RATIO_SIGMA = 0.45
-"""One standard deviation of the logarithm of that ratio. It keeps three points from bending the rest of the picture
-away, and many outvote it."""
+"""One standard deviation of the logarithm of that ratio. It stabilizes fits to few points, and hardly affects fits to
+many."""
 _NETWORK_SIGMA, _NETWORK_POINTS = 0.14, 4
-"""One standard deviation of a network's error at one point, as a share of the distance; and the number of points by
-which the errors that are found must outnumber it."""
+"""One standard deviation of a network's error at one point, as a share of the distance; and the number of points whose
+found errors have the same weight as it."""
 _INDEPENDENT_SHARE = 0.8
 """Share of the cells of a picture whose errors are independent of their neighbors'."""
 MIN_ROBUST_POINTS = 8
-"""Outliers cannot be told with fewer points than these."""
+"""Number of points below which outliers cannot be recognized."""
 _CAUCHY = 2.385
-"""Errors of so many standard deviations have half the weight; 95 % efficient for normal ones."""
+"""Errors of this many standard deviations get half the weight; 95 % efficient for normal errors."""
 UNKNOWN_SIGMA = 0.2
-"""One standard deviation of the common scale of a fit that does not say its covariance, as a share."""
+"""One standard deviation of the common scale of a fit without a covariance, as a share."""
 
 
 class ScaleShiftFit(NamedTuple):
@@ -44,13 +44,13 @@ class ScaleShiftFit(NamedTuple):
     points: int
     """Number of known points."""
     covariance: Floats | None = None
-    """(2, 2) covariance of scale and shift as this frame alone tells them; None: `UNKNOWN_SIGMA` of both together."""
+    """(2, 2) covariance of scale and shift from this frame alone; None: `UNKNOWN_SIGMA` of both together."""
     noise_share: float = 0.03
-    """Share of the covariance that is new in each frame. The rest stays from frame to frame, as the errors of a network
-    or of a measured height do, so that many frames tell no more than one."""
+    """Share of the covariance that is new in each frame. The rest is constant from frame to frame, like the errors of a
+    network or of a measured height, so that it does not average out."""
     least_common_sigma: float = 0.0
-    """The least error that all fits of this reference share, as a share of the distance: how far they contradict each
-    other shows it (`stabilizers.fit_scatter`)."""
+    """Smallest error common to all fits of this reference, as a share of the distance, estimated from their
+    contradictions (`stabilizers.fit_scatter`)."""
 
 
 def inverse_depth_range(inverse: DepthMap) -> tuple[float, float] | None:
@@ -60,7 +60,7 @@ def inverse_depth_range(inverse: DepthMap) -> tuple[float, float] | None:
 
 
 def typical_shift(limits: tuple[float, float]) -> float:
-    """Returns shift / scale of a picture whose farthest is TYPICAL_RATIO times as far away as its nearest.
+    """Returns shift / scale of a picture whose farthest distance is TYPICAL_RATIO times its nearest.
 
     Args:
         limits: (far, near) of the whole picture, from `inverse_depth_range`.
@@ -78,11 +78,11 @@ def fit_points(
     sigma: Floats | None = None,
     cells: npt.NDArray[np.intp] | None = None,
 ) -> ScaleShiftFit | None:
-    """Fits scale and shift to known points, robustly where there are many; returns None where nothing fits.
+    """Fits scale and shift to known points, robustly if there are many; returns None if nothing fits.
 
     Errors count as shares of the distance: the variance is that of a constant coefficient of variation, (scale * x +
     shift)^2 (McCullagh and Nelder, 1989, chapter 8), reweighted by Cauchy's function (Holland and Welsch, 1977). The
-    usual ratio of far to near is one more measurement. A metric model's depth gets a scale only.
+    usual ratio of far to near is added as one more measurement. For a metric model only the scale is fitted.
 
     Args:
         x: (N,) inverse depth at the points.
@@ -90,8 +90,8 @@ def fit_points(
         limits: (far, near) of the whole picture, from `inverse_depth_range`.
         kind: the kind of the model's depth.
         sigma: (N,) one standard deviation of each distance, as a share; None: exact.
-        cells: (N,) number of the picture's cell that each point lies in; errors within a cell, and partly those of
-            neighbors, are the same. None: each point has a cell of its own.
+        cells: (N,) number of the picture's cell that each point lies in; errors are equal within a cell and correlated
+            between neighbors. None: each point has a cell of its own.
     """
     known = np.isfinite(x) & np.isfinite(meters) & (meters > 0)
     x, y = x[known], 1 / meters[known]
@@ -119,7 +119,7 @@ def fit_points(
 
 
 def _independent_count(cells: npt.NDArray[np.intp] | None, count: int) -> float:
-    """Returns how many independent points N points in these cells amount to."""
+    """Returns the effective number of independent points of N points in these cells."""
     if cells is None:
         return float(count)
     occupied = len(np.unique(cells))
@@ -139,7 +139,7 @@ def _log_errors(scale: float, shift: float, x: Floats, y: Floats) -> Floats:
 
 
 def _error_variance(error: Floats, count: float, parameters: int) -> float:
-    """Returns the variance of a point's error, from the errors found and what is usual for a network."""
+    """Returns the variance of a point's error, from the errors found and the usual error of a network."""
     freedom = max(0.0, count - parameters)
     if error.size >= MIN_ROBUST_POINTS:
         found = float((1.4826 * np.median(np.abs(error))) ** 2)
@@ -151,7 +151,7 @@ def _error_variance(error: Floats, count: float, parameters: int) -> float:
 def _with_covariance(
     fit: ScaleShiftFit | None, x: Floats, y: Floats, weights: Floats, count: float, limits: tuple[float, float]
 ) -> ScaleShiftFit | None:
-    """Returns the fit with its covariance: the inverse of what the independent points and the usual ratio tell."""
+    """Returns the fit with its covariance, the inverse of the information of the points and the usual ratio."""
     if fit is None:
         return None
     variance = _error_variance(_log_errors(fit.scale, fit.shift, x, y), count, 2)
@@ -164,7 +164,7 @@ def _with_covariance(
 def invert_covariance(matrix: Floats) -> Floats:
     """Returns the inverse of a (2, 2) covariance of scale and shift, whose rows may differ by orders of magnitude.
 
-    Where the shift is known to be 0, as for metric networks, its row is 0 in both matrices.
+    If the shift is known to be 0, as for metric networks, its row is 0 in both matrices.
     """
     diagonal = np.diag(matrix)
     size = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
@@ -172,7 +172,7 @@ def invert_covariance(matrix: Floats) -> Floats:
 
 
 def _ratio_row(limits: tuple[float, float], near: float) -> Floats:
-    """Returns (2,): times (scale, shift) it is the error of the usual ratio, as a share of the near end."""
+    """Returns the (2,) row whose product with (scale, shift) is the relative error of the usual ratio."""
     return np.array([TYPICAL_RATIO * limits[0] - limits[1], TYPICAL_RATIO - 1]) / near
 
 
@@ -212,7 +212,7 @@ def _least_median_line(x: Floats, y: Floats) -> tuple[float, float]:
 
 
 def _checked(scale: float, shift: float, x: Floats, y: Floats) -> ScaleShiftFit | None:
-    """Returns the fit with its residual; None where it puts nothing before the camera."""
+    """Returns the fit with its residual; None if it gives no point a positive distance."""
     inverse = scale * x + shift
     if not (scale > 0 and (inverse > 0).any()):
         return None

@@ -20,11 +20,11 @@ from streamdepth.geometry.planes import Plane
 from streamdepth.geometry.projection import camera_or_default, rays
 
 _MIN_PIXELS = 5
-"""Fewer pixels than these, nearer than all others, are taken for errors."""
+"""Smaller numbers of nearest pixels are taken for errors."""
 _OBSTACLE_SIDE_M = 0.1
-"""Side of the smallest obstacle that is seen with full confidence."""
+"""Side of the smallest obstacle that gets full confidence."""
 _OBSTACLE_DEPTH = 0.1
-"""Pixels belong to an obstacle up to this share behind its nearest part."""
+"""Pixels up to this share farther than an obstacle's nearest part belong to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class LaserScan:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ObstacleRanges:
-    """The bearing and range of what each pixel shows of an obstacle zone; all maps are (h, w)."""
+    """The bearing and range of each pixel within an obstacle zone; all maps are (h, w)."""
 
     bearing: Floats
     """Radians; NaN where the lens sees nothing."""
@@ -193,10 +193,10 @@ def obstacle_ranges(
     floor: Plane | None = None,
     confidence: DepthMap | None = None,
 ) -> ObstacleRanges:
-    """Returns bearing and range of what each pixel shows of the zone.
+    """Returns the bearing and range of each pixel within the zone.
 
-    A ray that stays in the zone for all of its range without meeting anything is free. A pixel that looks level counts
-    as in the zone at any distance, though it may cover more than the zone's heights there.
+    A ray that stays in the zone for its whole range without hitting a surface is free. A pixel with a level ray counts
+    as in the zone at any distance, although at a large distance it covers more than the zone's heights.
 
     Args:
         depth_m: (h, w) meters along z, inf where too far, NaN where unknown.

@@ -1,9 +1,9 @@
 """The poses of a camera, found from its own pictures and their depth: RGB-D odometry with keyframes.
 
-Corners of a keyframe have a place in the world by the keyframe's depth. They are followed from picture to picture
-(Lucas and Kanade, IJCAI 1981), and the pose is the one that explains where they are now (perspective-n-point with
-RANSAC, by OpenCV). Where too few of them agree on one pose, the track is lost: frames have no pose until one of the
-keyframes is recognized by its ORB descriptors (Rublee et al., ICCV 2011).
+Corners of a keyframe get a place in the world by the keyframe's depth. They are tracked from picture to picture (Lucas
+and Kanade, IJCAI 1981), and the pose follows from their places in the picture (perspective-n-point with RANSAC, by
+OpenCV). If too few of them agree on one pose, tracking is lost: frames have no pose until one of the keyframes is
+recognized by its ORB descriptors (Rublee et al., ICCV 2011).
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from streamdepth.geometry.transforms import inverse_transform
 _MAX_SIDE_PX = 640
 _CORNER_DISTANCE_PX = 7
 _MAX_CORNERS, _MIN_CORNERS = 600, 60
-"""Corners of a keyframe with known depth; a frame with fewer becomes none."""
+"""Largest and smallest number of corners with known depth in a keyframe."""
 _MIN_INLIERS, _MIN_SHARE = 30, 0.5
-"""Number of corners that agree on a pose, and their share of those that could be followed, for the pose to count."""
+"""Smallest number of corners that agree on a pose, and their smallest share of the tracked ones, to accept it."""
 _KEYFRAME_SHARE = 0.85
 """Share of its corners that must still agree; with fewer, the frame becomes the next keyframe."""
 _TOLERANCE_PX = 2.0
 _CONTRAST = 3.0
 _ROUND_TRIP_PX = 0.7
-"""Distance from its start within which a corner must arrive when it is followed forth and back."""
+"""Largest distance of a corner from its start after it is tracked forth and back."""
 _MAX_KEYFRAMES = 40
 """Number of newest keyframes that are kept, to be recognized."""
 
@@ -51,7 +51,7 @@ class _Keyframe(NamedTuple):
 
 
 class _TrackLostError(Exception):
-    """No pose explains what a picture shows."""
+    """No pose explains the places of the corners in a picture."""
 
 
 class Odometry(Poses):
@@ -104,7 +104,7 @@ class Odometry(Poses):
         return self._found[item.frame.index]
 
     def summary(self) -> str:
-        """Returns a sentence on how well the way was followed."""
+        """Returns a sentence on how well the camera was tracked."""
         changes = np.abs(self._scale_changes) if self._scale_changes else np.zeros(1)
         count = len(self.lost_frames)
         return (
@@ -181,7 +181,7 @@ class _View:
         return np.zeros((0, 2)) if found is None else np.asarray(found[:, 0], np.float64)
 
     def describe(self, pixels: Floats) -> tuple[Floats, np.ndarray]:
-        """Returns those of (N, 2) px that are not on the rim, and their descriptors."""
+        """Returns the (M, 2) px, of N, that are not on the rim, and their descriptors."""
         keypoints = [cv2.KeyPoint(float(x), float(y), 31) for x, y in pixels]
         kept, descriptors = cv2.ORB.create(edgeThreshold=2).compute(self.gray, keypoints)
         if descriptors is None:
@@ -204,7 +204,7 @@ def _without_exposure(image: Image) -> GrayImage:
 
 
 class _Tracker:
-    """Follows places in the world from picture to picture."""
+    """Tracks places in the world from picture to picture."""
 
     def __init__(self, points: Floats, pixels: Floats, gray: GrayImage, motion: Floats) -> None:
         self.points, self.pixels = points, pixels
@@ -225,7 +225,7 @@ class _Tracker:
 
 
 def _scale_change(view: _View, pose: Pose, tracker: _Tracker) -> float:
-    """Returns the median logarithm of the depth that a frame has over the one that the places followed so far have."""
+    """Returns the median logarithm of a frame's depth over the depth of the tracked places."""
     expected = ((tracker.points - pose[:3, 3]) @ pose[:3, :3])[:, 2]
     change = np.log(view.points_at(tracker.pixels)[:, 2] / expected)
     return float(np.median(change[np.isfinite(change)])) if np.isfinite(change).any() else 0.0
@@ -238,7 +238,7 @@ def _is_apart(pixels: Floats, others: Floats) -> Mask:
 
 
 def _follow_pixels(before: GrayImage, after: GrayImage, pixels: Floats) -> Floats:
-    """Returns (N, 2) px where (N, 2) px of one picture are in the next, NaN where they do not come back."""
+    """Returns the places, (N, 2) px, of pixels in the next picture; NaN if tracking back ends elsewhere."""
     if not len(pixels):
         return pixels
     start = pixels.astype(np.float32)[:, None]
@@ -250,7 +250,7 @@ def _follow_pixels(before: GrayImage, after: GrayImage, pixels: Floats) -> Float
 
 
 def _solve(points: Floats, pixels: Floats, camera: Intrinsics, guess: Floats | None) -> tuple[Floats, np.ndarray]:
-    """Returns the transform that brings (N, 3) points to where (N, 2) px see them, and the indices of the inliers.
+    """Returns the transform that projects (N, 3) points to (N, 2) px, and the indices of the inliers.
 
     Raises _TrackLostError where too few agree.
     """

@@ -1,4 +1,4 @@
-"""The pitch that a depth map like a given one usually has: a ridge regression, in units of half the field of view."""
+"""A prior for the pitch of a depth map, by a ridge regression in units of half the field of view."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def pitch_features(inverse: DepthMap, limits: tuple[float, float], camera: Intri
 
 
 def prior_pitch(inverse: DepthMap, limits: tuple[float, float], camera: Intrinsics) -> float:
-    """Returns the pitch in degrees that a depth map like this one usually has; see `pitch_features`."""
+    """Returns the most likely pitch in degrees for such a depth map, see `pitch_features`."""
     bias, *weights = floor_priors()["pitch"]
     half_fov = math.degrees(math.atan(camera.height / 2 / camera.fy))
     return float(np.clip((bias + pitch_features(inverse, limits, camera) @ weights) * half_fov, -20, 60))

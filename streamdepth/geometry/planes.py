@@ -34,7 +34,7 @@ class Plane:
 
 
 def refine_plane(plane: Plane, points: npt.ArrayLike, tolerance_m: float = 0.02) -> Plane:
-    """Returns the least-squares plane through the points within `tolerance_m` of `plane`; `plane` where there are few.
+    """Returns the least-squares plane through the points within `tolerance_m` of `plane`, or `plane` if they are few.
 
     Args:
         plane: a first estimate.

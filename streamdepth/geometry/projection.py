@@ -17,7 +17,7 @@ from streamdepth.core.types import DepthFrame
 from streamdepth.geometry.arrays import Floats, Points
 
 ASSUMED_FOV = 60.0
-"""Horizontal field of view, in degrees, of a camera that is not known: about that of phones and webcams."""
+"""Horizontal field of view in degrees that is assumed for unknown cameras: about that of phones and webcams."""
 
 
 def camera_or_default(item: DepthFrame) -> Intrinsics:
@@ -39,9 +39,9 @@ def require_pinhole(item: DepthFrame) -> Intrinsics:
 
 @lru_cache(maxsize=4)
 def rays(camera: Intrinsics, width: int, height: int) -> Floats:
-    """Returns (height, width, 2) float64, read-only: x / z and y / z of what each pixel sees.
+    """Returns x / z and y / z of the ray of each pixel, (height, width, 2) float64, read-only.
 
-    NaN stands where the lens sees nothing, or more than MAX_RAY_DEGREES from its axis, as fisheye lenses do.
+    They are NaN where the lens sees nothing, and beyond MAX_RAY_DEGREES from its axis.
 
     Args:
         camera: the camera of the picture at any size.

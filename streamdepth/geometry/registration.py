@@ -25,7 +25,7 @@ def register_depth(
     """Returns a depth map as the picture's camera sees it: (h, w) of `registered_size`, meters along its z.
 
     Each known pixel becomes a point, moves to the other camera and is projected; the nearest point of a pixel wins.
-    What no point falls on is NaN, also where the sensor does not see what the camera sees.
+    Pixels without a point are NaN, for example where the sensor's view is blocked.
 
     Args:
         depth_m: (h, w) meters along the sensor's z, NaN where unknown, at any size.

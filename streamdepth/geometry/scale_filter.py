@@ -11,25 +11,24 @@ from streamdepth.geometry.arrays import Floats, Mask
 from streamdepth.geometry.metric_fit import FARTHEST_M, UNKNOWN_SIGMA, ScaleShiftFit
 
 _COMMON_SHARE, _END_SHARE = 0.5, 0.7
-"""Shares of the drift's variance: one that the near and the far end have in common, and one that each end has alone."""
+"""Parts of the drift's variance: one common to the near and the far end, and one of each end alone."""
 _MAX_SURPRISE = 9.21
-"""Squared Mahalanobis distance that one of a hundred measurements exceeds: a farther one shows that the state was not
-as certain as believed."""
+"""Squared Mahalanobis distance that 1 % of measurements exceed; beyond it the state's variance was too small."""
 _ALIKE = 1.25
-"""Ratio of two shared errors up to which the newer fit is taken for as good as the older."""
+"""Ratio of two shared errors up to which the newer fit counts as equally good."""
 
 
 class ScaleShiftFilter:
     """The scale and shift of 1 / meters = scale * x + shift, estimated over time.
 
-    A Kalman filter (Kalman, 1960) with the state (scale, shift). Between frames the state drifts by a factor
-    that a rigid scene shows (`stabilizers.scale_drift`), and by a random walk of the common scale, of the near end and
-    of the far end of the picture. A measurement is the fit of one frame. Its covariance has two parts: noise that is
-    new in each frame, which many frames average away, and errors that all frames share, such as those of a network's
-    shapes or of a measured height. The shared errors are no part of the state; they are carried along as in the
-    Schmidt-Kalman filter (Schmidt, 1966), fully correlated over time, so that they never shrink. Measurements
-    that contradict each other tell the least size of the shared errors (`ScaleShiftFit.least_common_sigma`), also for
-    the state. Where the state cannot explain a measurement, the state becomes less certain before it is updated.
+    A Kalman filter (Kalman, 1960) with the state (scale, shift). Between frames the state drifts by a factor that a
+    rigid scene shows (`stabilizers.scale_drift`), and by a random walk of the common scale, of the near end and of the
+    far end of the picture. A measurement is the fit of one frame. Its covariance has two parts: noise that is new in
+    each frame, which many frames average away, and errors that all frames share, such as those of a network's shapes or
+    of a measured height. The shared errors are no part of the state; they are carried along as in the Schmidt-Kalman
+    filter (Schmidt, 1966), fully correlated over time, so that they never shrink. Contradictions between measurements
+    give a lower limit of the shared errors (`ScaleShiftFit.least_common_sigma`), also for the state. Where the state
+    cannot explain a measurement, the state becomes less certain before it is updated.
     """
 
     def __init__(self) -> None:
@@ -42,7 +41,7 @@ class ScaleShiftFilter:
         self._shared_root = np.zeros((2, 2))
 
     def predict(self, log_change: float, variance: float, limits: tuple[float, float], *, has_shift: bool) -> None:
-        """Lets one frame pass: the scale drifts, and uncertainty grows.
+        """Predicts the state for the next frame: the scale drifts, and uncertainty grows.
 
         Args:
             log_change: natural logarithm of the factor by which scale and shift change.
@@ -65,10 +64,10 @@ class ScaleShiftFilter:
         self._noise += to_state @ np.diag(drift) @ to_state.T
 
     def update(self, fit: ScaleShiftFit, limits: tuple[float, float]) -> None:
-        """Takes the fit of the newest frame.
+        """Updates the state by the fit of the newest frame.
 
-        The gain is found for the far and the near end apart, so that a fit which tells one of them well is followed
-        there, and scale and shift stay between those of state and fit.
+        The gain is computed separately for the far and the near end, so that a fit that is accurate at one end is used
+        there, and the result stays between state and fit.
 
         Args:
             fit: the measurement.
@@ -105,7 +104,7 @@ class ScaleShiftFilter:
     def sigma_at(self, x: float) -> float:
         """Returns one standard deviation of the distance where inverse depth is `x`, as a share of that distance.
 
-        inf where the distance is not known to be finite, or nothing is known at all.
+        It is inf if the distance may be infinite, or if nothing is known at all.
         """
         if self.state is None:
             return math.inf
@@ -132,7 +131,7 @@ class ScaleShiftFilter:
 
 
 def _shared_error_increase(state_shared: float, fit_shared: float) -> float:
-    """Returns by how much the shared error of a fit exceeds that of the state; 0 where it exceeds it by little."""
+    """Returns by how much the shared error of a fit exceeds that of the state; 0 if the excess is small."""
     return min(0.0, fit_shared - state_shared) + max(0.0, fit_shared - _ALIKE * state_shared)
 
 

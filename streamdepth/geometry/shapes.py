@@ -76,7 +76,7 @@ def build_mesh(item: DepthFrame) -> Mesh:
 def depth_for_shapes(item: DepthFrame) -> DepthMap:
     """Returns (h, w) depth to build a shape of, NaN for flying pixels and surfaces seen under less than 5 degrees.
 
-    Metric depth stays in meters. Relative depth has neither scale nor shift, so that its shape is for looking at only:
+    Metric depth stays in meters. Relative depth has unknown scale and shift, so that its shape is for display only:
     the 98th percentile of its inverse depth is drawn at distance 1, the 2nd at RELATIVE_DEPTH_RATIO.
     """
     depth = item.depth

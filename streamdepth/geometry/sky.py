@@ -1,4 +1,4 @@
-"""Finds the sky of a picture by a small network on colors, texture and inverse depth, cell by cell.
+"""Finds the sky in a picture by a small network on colors, texture and inverse depth.
 
 Sky is infinitely far (REP 117), which a network's depth with a scale and shift never is. Each cell of a coarse grid has
 features of itself, of the column above it and of the whole picture, and a perceptron with two hidden layers gives its
@@ -25,9 +25,9 @@ SKY_WEIGHTS = Path(__file__).with_name("sky_weights.npz")
 GRID_SIDE = 64
 """Cells along the grid's longer side."""
 MIN_PROBABILITY = 0.5
-"""Cells with less are no sky."""
+"""Smallest probability of a cell of the sky."""
 _MIN_MEAN_PROBABILITY, _MIN_AREA = 0.7, 0.004
-"""Mean probability of a region, and its share of the picture, from which it is believed."""
+"""Smallest mean probability of a region of sky, and its smallest share of the picture."""
 _GUIDE_RADIUS, _GUIDE_EPSILON = 0.02, 1e-3
 """Radius of the guided filter as a share of the map's width, and its variance of brightness (0 to 1) that is noise."""
 

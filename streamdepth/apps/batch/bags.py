@@ -50,8 +50,9 @@ def bag_path(address: str) -> str:
 
 
 def bag_names(addresses: Sequence[str]) -> list[str]:
-    """Returns a path for each address that its outputs are named after: without `.zst`, and with the topic where one
-    bag has several.
+    """Returns the path after which the outputs of each address are named.
+
+    It has no `.zst`, and ends with the topic if several topics of one bag are read.
     """
     paths = [_split_topic(address) for address in addresses]
     count = Counter(path for path, _ in paths)

@@ -167,8 +167,9 @@ def _no_cluster(address: str, reason: str) -> ConfigError:
 
 
 def worker_slots(settings: Settings) -> list[WorkerSlot]:
-    """Returns one slot for each GPU of the cluster; without GPUs, or with a device that is none of NVIDIA's, slots
-    on the CPUs.
+    """Returns one slot for each GPU of the cluster, or slots on its CPUs.
+
+    The CPUs are used without GPUs, and with a device that is not NVIDIA's.
 
     The two kinds are never mixed, because they round differently and depth would depend on the worker. Raises
     ConfigError with the code "no-room" when the cluster has neither.

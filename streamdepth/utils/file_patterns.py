@@ -21,8 +21,9 @@ def _is_file(path: str) -> bool:
 
 
 def match_files(pattern: str, *, is_each_once: bool = True, is_wanted: Callable[[str], bool] = _is_file) -> list[str]:
-    """Returns the paths of all files that match a glob, sorted; `**` stands for any folders, and the case of letters
-    does not matter where there is a wildcard: `*.mp4` matches `DJI_0001.MP4`.
+    """Returns the paths of all files that match a glob, sorted.
+
+    `**` stands for any folders. Names with a wildcard match in any case of letters: `*.mp4` matches `DJI_0001.MP4`.
 
     Links are followed, but no folder is entered twice, and with `is_each_once` a file that has several paths by links
     is returned under one of them. A relative path that could be taken for an address, such as `lavfi:x.mp4` or `0`,

@@ -100,7 +100,10 @@ def complete(path: Path, texts: Sequence[str], interface: Interface) -> Complete
     found = Description(**fields)
     _check(path, found, interface)
     if fixed := fixed_size(interface.pictures, found.layout):
-        found = _at_fixed_size(path, found, fixed, fields)
+        found = _at_fixed_size(path, found, fixed)
+        if found.keep_aspect is None:
+            found = replace(found, keep_aspect=False)
+            guesses.append(f"pictures stretched to {fixed[1]}x{fixed[0]} px (keep_aspect: true fits them in)")
     return Completed(found, guesses, recognized, has_kind)
 
 
@@ -243,7 +246,7 @@ def _fits(value: float, port: Port) -> bool:
     return value in (0, 1) if kind == "b" else bool(kind)
 
 
-def _at_fixed_size(path: Path, found: Description, fixed: tuple[int, int], fields: Mapping[str, Any]) -> Description:
+def _at_fixed_size(path: Path, found: Description, fixed: tuple[int, int]) -> Description:
     """Returns the description with the size that the file itself has fixed."""
     height, width = fixed
     if height * width > _MAX_PIXELS:
@@ -252,7 +255,7 @@ def _at_fixed_size(path: Path, found: Description, fixed: tuple[int, int], field
             "into a network; export it for a smaller size",
             code="too-large",
         )
-    size = fields.get("size")
+    size = found.size
     if size and size.bounds == "both" and (size.width, size.height) != (width, height):
         raise description_error(
             f"'{path}' or its settings", f"the input of the file is fixed at {width}x{height} px; leave size out"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Unpack
@@ -21,6 +20,7 @@ from streamdepth.estimators.hub import find_model_files
 from streamdepth.estimators.network import ModelCard, Network
 from streamdepth.estimators.network_estimator import NetworkEstimator
 from streamdepth.estimators.preprocess import InputSpec, Size
+from streamdepth.estimators.processor_config import load_processor_config, processor_spec
 
 _PROMPTED = "prompt_depth_anything"
 """The architecture that takes a sensor's depth beside the picture."""
@@ -94,7 +94,7 @@ def make_input_spec(config: Any, processor: dict[str, Any], size: Size | None) -
     Raises ModelLoadError and ConfigError.
     """
     try:
-        spec = InputSpec.from_processor(processor, config.model_type)
+        spec = processor_spec(processor, config.model_type)
     except (TypeError, ValueError) as error:
         raise ModelLoadError(
             f"the settings of the model's image processor are damaged ({error}); download the model again",
@@ -184,23 +184,6 @@ def depth_kind(config: Any, stated: DepthKind | None = None) -> DepthKind:
             f"the architecture {config.model_type} is newer than this version of streamdepth", code="unsupported"
         )
     return DepthKind.METRIC if metric[config.model_type] else DepthKind.RELATIVE
-
-
-def load_processor_config(folder: Path) -> dict[str, Any]:
-    """Returns the image processor's settings; empty if the folder has none. Raises ModelLoadError."""
-    for name in ("processor_config.json", "preprocessor_config.json"):
-        path = folder / name
-        if path.is_file():
-            try:
-                found = json.loads(path.read_text(encoding="utf-8"))
-                settings = found.get("image_processor", found if name.startswith("pre") else {})
-                if settings:
-                    return dict(settings)
-            except (OSError, ValueError, TypeError, AttributeError) as error:
-                raise ModelLoadError(
-                    f"'{path}' is damaged: {error}; download the model again", code="damaged"
-                ) from error
-    return {}
 
 
 def load_transformers_module(folder: Path, config: Any, *, is_pickled: bool = False) -> nn.Module:

@@ -18,12 +18,12 @@ from streamdepth.estimators.huggingface import (
     PlainTensorModel,
     depth_kind,
     load_config,
-    load_processor_config,
     make_input_spec,
     silence_transformers,
 )
 from streamdepth.estimators.network import ModelCard, Network
 from streamdepth.estimators.preprocess import Size
+from streamdepth.estimators.processor_config import load_processor_config
 from streamdepth.estimators.zipdepth import load_zipdepth
 
 _VIT_SIZES = {"small": (384, 6, 12), "base": (768, 12, 12), "large": (1024, 16, 24)}

@@ -22,7 +22,7 @@ from PIL import Image
 
 from streamdepth.core.errors import ConfigError, ModelLoadError
 from streamdepth.estimators.postprocess import focal_px, metric_from_canonical
-from streamdepth.estimators.preprocess import InputSpec
+from streamdepth.estimators.processor_config import processor_spec
 
 Array = npt.NDArray[Any]
 
@@ -62,7 +62,7 @@ def noise(height: int, width: int) -> Array:
 
 
 def our_pixels(image: Array, settings: dict[str, Any], model_type: str) -> Array:
-    pixels, _ = InputSpec.from_processor(settings, model_type).prepare(torch.from_numpy(image[None].copy()))
+    pixels, _ = processor_spec(settings, model_type).prepare(torch.from_numpy(image[None].copy()))
     return pixels[0].numpy()
 
 
@@ -134,7 +134,7 @@ def test_it_equals_the_torchvision_processor(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", MAKERS)
 def test_the_gpu_prepares_what_the_cpu_does(name: str) -> None:
     config, settings = MAKERS[name]()
-    spec = InputSpec.from_processor(settings, config.model_type)
+    spec = processor_spec(settings, config.model_type)
     image = torch.from_numpy(photograph(333, 517)[None])
     a, b = (spec.prepare(image.to(device))[0][0].cpu().numpy() for device in ("cpu", "cuda"))
     assert_alike(a, b, settings, whole=name not in ("zoedepth", "depth_pro"))
@@ -144,33 +144,33 @@ def test_the_gpu_prepares_what_the_cpu_does(name: str) -> None:
 @pytest.mark.parametrize("name", MAKERS)
 def test_the_smallest_pictures_become_inputs(name: str, size: tuple[int, int]) -> None:
     config, settings = MAKERS[name]()
-    spec = InputSpec.from_processor(settings, config.model_type)
+    spec = processor_spec(settings, config.model_type)
     pixels, _ = spec.prepare(torch.zeros(2, *size, 3, dtype=torch.uint8))
     assert pixels.isfinite().all()
     assert all(side > 0 and side % spec.multiple == 0 for side in pixels.shape[2:])
 
 
 def test_another_size_keeps_the_aspect_and_the_multiple() -> None:
-    spec = InputSpec.from_processor(REAL["depth_anything"], "depth_anything")
+    spec = processor_spec(REAL["depth_anything"], "depth_anything")
     assert spec.output_size(1080, 1920) == (518, 924)
     assert spec.with_size(252, 14).output_size(1080, 1920) == (252, 448)
     assert spec.with_size((320, 200), 14).output_size(1080, 1920) == (196, 322)
 
 
 def test_another_size_of_a_square_model_stays_square() -> None:
-    spec = InputSpec.from_processor(REAL["dpt"], "dpt")
+    spec = processor_spec(REAL["dpt"], "dpt")
     assert spec.with_size(250, 32).output_size(1080, 1920) == (256, 256)
 
 
 def test_another_size_of_a_model_that_takes_the_pictures_own() -> None:
-    spec = InputSpec.from_processor({"image_processor_type": "GLPNImageProcessor"}, "glpn")
+    spec = processor_spec({"image_processor_type": "GLPNImageProcessor"}, "glpn")
     assert spec.output_size(1080, 1920) == (1056, 1920)
     assert spec.with_size(480, 32).output_size(1080, 1920) == (480, 864)
 
 
 def test_a_size_below_the_multiple_is_refused() -> None:
     with raises_code(ConfigError, "bad-size", naming="14"):
-        InputSpec.from_processor(REAL["depth_anything"], "depth_anything").with_size(8, 14)
+        processor_spec(REAL["depth_anything"], "depth_anything").with_size(8, 14)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_a_size_below_the_multiple_is_refused() -> None:
 )
 def test_settings_that_are_unknown_here_are_refused(settings: dict[str, Any], facts: str) -> None:
     with raises_code(ModelLoadError, "unsupported", naming=facts):
-        InputSpec.from_processor(settings, "dpt")
+        processor_spec(settings, "dpt")
 
 
 def test_depth_pros_meters() -> None:

@@ -17,7 +17,7 @@ from streamdepth.estimators.engines.onnx_export import save_onnx
 from streamdepth.estimators.engines.onnx_providers import import_onnx
 from streamdepth.estimators.engines.openvino_engine import OpenVinoFileEngine
 from streamdepth.estimators.engines.precision_check import DEFAULT_LIMIT, relative_difference
-from streamdepth.estimators.foreign.interface import read_metadata
+from streamdepth.estimators.foreign.onnx_file import read_metadata
 from streamdepth.estimators.network import ModelCard, Network
 from streamdepth.estimators.network_estimator import NetworkEstimator
 

@@ -15,6 +15,7 @@ from streamdepth.core.errors import ModelLoadError
 from streamdepth.core.wording import switch
 from streamdepth.estimators import catalog
 from streamdepth.estimators.catalog import CatalogEntry
+from streamdepth.estimators.licenses import check_license, is_restricted_license, license_in
 
 _log = logging.getLogger(__name__)
 
@@ -24,7 +25,6 @@ _DESCRIPTION_FILES = ("README.md", *_PROCESSOR_FILES, "config.json")
 """Files beside the weights in the order of their download: with the last, a model in the cache is complete."""
 _SAFETENSORS = re.compile(r"model(-\d+-of-\d+)?\.safetensors(\.index\.json)?")
 _PICKLED = re.compile(r"pytorch_model(-\d+-of-\d+)?\.bin(\.index\.json)?")
-_RESTRICTED_LICENSE = re.compile(r"\bnc\b|non-?commercial|amlr|research", re.IGNORECASE)
 _BUILT_IN_HINT = "Built in, without download: nano. `streamdepth models` lists the short names."
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -59,7 +59,7 @@ def find_model_files(model: str, *, accept_license: bool = False, allow_pickle: 
         if not _HUB_ID.fullmatch(model) or model.startswith("."):
             raise _unknown_model(model)
         folder = _find_on_hub(model, accept_license, allow_pickle)
-    license = _license_in(folder)
+    license = license_in(folder)
     check_license(model, license, not is_restricted_license(license), accept_license)
     return ModelFiles(folder, license, _has_pickled_weights(folder, model, allow_pickle), None)
 
@@ -212,34 +212,6 @@ def _check_pickle(model: str, pickled: bool, allow_pickle: bool) -> None:
             f"{switch('--allow-pickle')} loads them with torch's restricted loader; or choose a model with safetensors",
             code="pickle",
         )
-
-
-def is_restricted_license(license: str) -> bool:
-    """Returns True for a license that forbids commercial use by its name."""
-    return _RESTRICTED_LICENSE.search(license) is not None
-
-
-def check_license(model: str, license: str, allows_commercial_use: bool, is_accepted: bool) -> None:
-    """Warns of restricted weights, and raises ModelLoadError until their license is accepted."""
-    if allows_commercial_use:
-        return
-    if not is_accepted:
-        entry = catalog.find_entry(model)
-        free = catalog.free_alternative(entry.kind if entry else catalog.CATALOG["nano"].kind)
-        raise ModelLoadError(
-            f"the weights of {model!r} have the license {license}: read it, then add {switch('--accept-license')}; "
-            f"free for any use: {free}, or the built-in nano",
-            code="license",
-        )
-    _log.warning("the weights of %r have the license %s; results may not be used commercially", model, license)
-
-
-def _license_in(folder: Path) -> str:
-    """Returns the license that the model card in the folder states."""
-    card = folder / "README.md"
-    head = card.read_text(encoding="utf-8", errors="replace")[:4000] if card.is_file() else ""
-    stated = re.search(r"^license:\s*(?:-\s*)?(\S+)", head.split("\n---", 1)[0], re.MULTILINE)
-    return stated[1] if stated else "unknown"
 
 
 def _unknown_model(model: str) -> ModelLoadError:

@@ -8,27 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from streamdepth.core.errors import ModelLoadError
-from streamdepth.estimators.foreign.description import (
-    KINDS,
-    LAYOUTS,
-    Description,
-    Scale,
-    Size,
-    description_error,
-    parse_assignments,
-    read_description,
-)
-from streamdepth.estimators.foreign.interface import Interface, Port
+from streamdepth.estimators.foreign.compatibility import NUMBERS, check_fit
+from streamdepth.estimators.foreign.description import KINDS, Description, Size, description_error
+from streamdepth.estimators.foreign.description_reader import parse_assignments, read_description
+from streamdepth.estimators.foreign.interface import Interface, Port, fixed_size, spatial_dimensions
 from streamdepth.estimators.foreign.ready import fit_to_file, read_ready, ready_names, recognize
 
-_SPATIAL = {"NCHW": (2, 3), "NHWC": (1, 2), "N1CHW": (3, 4), "1NCHW": (3, 4)}
-"""Which dimensions of an input are height and width, by layout."""
-_CHANNELS = {"NCHW": 1, "NHWC": 3, "N1CHW": 2, "1NCHW": 2}
-_PICTURES = {"NCHW": 0, "NHWC": 0, "N1CHW": 0, "1NCHW": 1}
-_NUMBERS = ("float32", "float16", "float64", "uint8")
 _MAX_PIXELS = 2**26
 """Of an input; more would take a gigabyte as numbers, and a network on it many."""
 _DEFAULT_SIZE, _DEFAULT_MULTIPLE = 384, 32
@@ -83,7 +69,21 @@ def complete(path: Path, texts: Sequence[str], interface: Interface) -> Complete
     if not interface.inputs:
         raise description_error(f"'{path}'", "the file has no input that could take a picture; export it with one")
     fields, recognized = given_fields(path, texts, interface)
-    has_kind, guesses = "kind" in fields, []
+    has_kind, guesses = "kind" in fields, _guess_missing(fields, interface, path)
+    fields.setdefault("licence", interface.metadata.get("license") or "unknown")
+    found = Description(**fields)
+    check_fit(path, found, interface)
+    if fixed := fixed_size(interface.pictures, found.layout):
+        found = _at_fixed_size(path, found, fixed)
+        if found.keep_aspect is None:
+            found = replace(found, keep_aspect=False)
+            guesses.append(f"pictures stretched to {fixed[1]}x{fixed[0]} px (keep_aspect: true fits them in)")
+    return Completed(found, guesses, recognized, has_kind)
+
+
+def _guess_missing(fields: dict[str, Any], interface: Interface, path: Path) -> list[str]:
+    """Adds the fields that are missing and that the file tells or suggests, and returns which ones were guessed."""
+    guesses = []
     for name, guess in (
         ("kind", _kind),
         ("layout", _layout),
@@ -96,15 +96,7 @@ def complete(path: Path, texts: Sequence[str], interface: Interface) -> Complete
             guesses += [text] if text else []
     if "mean" not in fields and "std" not in fields and interface.pictures.type != "uint8":
         guesses.append("pictures of 0 to 1 (mean 0, std 1)")
-    fields.setdefault("licence", interface.metadata.get("license") or "unknown")
-    found = Description(**fields)
-    _check(path, found, interface)
-    if fixed := fixed_size(interface.pictures, found.layout):
-        found = _at_fixed_size(path, found, fixed)
-        if found.keep_aspect is None:
-            found = replace(found, keep_aspect=False)
-            guesses.append(f"pictures stretched to {fixed[1]}x{fixed[0]} px (keep_aspect: true fits them in)")
-    return Completed(found, guesses, recognized, has_kind)
+    return guesses
 
 
 def unknown_kind_error(path: Path, interface: Interface) -> ModelLoadError:
@@ -120,20 +112,6 @@ def unknown_kind_error(path: Path, interface: Interface) -> ModelLoadError:
 
 def _list(ports: Sequence[Port]) -> str:
     return ", ".join(map(str, ports))
-
-
-def fixed_size(port: Port, layout: str) -> tuple[int, int] | None:
-    """Returns (height, width) in px of the only input that a file takes; None where a side is free."""
-    if len(port.shape) != len(layout):
-        return None
-    height, width = (port.shape[i] for i in _SPATIAL[layout])
-    return (height, width) if isinstance(height, int) and isinstance(width, int) else None
-
-
-def fixed_count(port: Port, layout: str) -> int | None:
-    """Returns the only number of pictures that a file takes at a time; None where it is free."""
-    count = port.shape[_PICTURES[layout]]
-    return count if isinstance(count, int) else None
 
 
 def _kind(interface: Interface, _: Mapping[str, Any], path: Path) -> tuple[str, str]:
@@ -158,7 +136,7 @@ def _layout(interface: Interface, *_: Any) -> tuple[str, str]:
 
 
 def _output(interface: Interface, *_: Any) -> tuple[str, str]:
-    maps = [port for port in interface.outputs if len(port.shape) != 1 and port.type in _NUMBERS]
+    maps = [port for port in interface.outputs if len(port.shape) != 1 and port.type in NUMBERS]
     if not maps:
         return interface.outputs[0].name, ""
     named = [port for port in maps if re.search(r"depth|disp", port.name.lower())]
@@ -172,7 +150,7 @@ def _size(interface: Interface, fields: Mapping[str, Any], _: Path) -> tuple[Siz
         return None, ""
     multiple = fields.get("multiple", _DEFAULT_MULTIPLE)
     side = max(1, round(_DEFAULT_SIZE / multiple)) * multiple
-    sides = [port.shape[i] for i in _SPATIAL[layout]] if len(port.shape) == len(layout) else []
+    sides = [port.shape[i] for i in spatial_dimensions(layout)] if len(port.shape) == len(layout) else []
     if any(isinstance(n, int) for n in sides):
         height, width = (n if isinstance(n, int) else side for n in sides)
         return Size(width, height, "both"), f"size {width}x{height}"
@@ -186,64 +164,6 @@ def _multiple(interface: Interface, fields: Mapping[str, Any], _: Path) -> tuple
     fitting = [m for m in (_DEFAULT_MULTIPLE, 14, 16, 8) if size is None or not (size.width % m or size.height % m)]
     multiple = (fitting or [1])[0]
     return multiple, f"multiple {multiple}"
-
-
-def _check(path: Path, found: Description, interface: Interface) -> None:
-    """Raises ConfigError for a description that speaks of what the file does not have."""
-    port, where = interface.pictures, f"'{path}' or its settings"
-    if len(port.shape) != len(found.layout):
-        fitting = ", ".join(layout for layout in LAYOUTS if len(layout) == len(port.shape))
-        hint = f"; fitting: {fitting}" if fitting else "; export it with four dimensions, such as [1, 3, height, width]"
-        raise description_error(where, f"layout is {found.layout}, and the input is {port}{hint}")
-    channels = port.shape[_CHANNELS[found.layout]]
-    if isinstance(channels, int) and channels != 3:
-        raise description_error(
-            where, f"the input {port} has {channels} channels in the layout {found.layout}; a picture has 3"
-        )
-    if port.type not in _NUMBERS:
-        raise description_error(where, f"the input {port} takes no pictures; allowed are {', '.join(_NUMBERS)}")
-    if port.type == "uint8" and (found.mean, found.std) != (Description("inverse").mean, Description("inverse").std):
-        raise description_error(where, f"the input {port} takes pictures as they are; leave mean and std out")
-    names = [output.name for output in interface.outputs]
-    if missing := [name for name in found.outputs if name not in names]:
-        raise description_error(where, f"the file has no output {missing[0]!r}; it has {', '.join(names)}")
-    if texts := [output for output in interface.outputs if output.name in found.outputs and not _kind_of(output)]:
-        raise description_error(where, f"the output {texts[0]} is no array of numbers; name another one as output")
-    given = found.inputs or {}
-    further = [p.name for p in interface.inputs if p is not port]
-    if unknown := [name for name in given if name not in further]:
-        raise description_error(where, f"the file has no further input {unknown[0]!r}; it has {', '.join(further)}")
-    if unset := [p for p in interface.inputs if p is not port and p.name not in given]:
-        raise description_error(where, _unset_input(unset[0]))
-    if unfit := [p for p in interface.inputs if p.name in given and not _fits(given[p.name], p)]:
-        value = given[unfit[0].name]
-        raise description_error(where, f"the input {unfit[0]} cannot take {value:g}; give a number of its type")
-    if found.depth_kind.unit is None and found.scale != Scale():
-        raise description_error(where, f"scale makes meters, and kind is {found.kind}; leave scale out")
-
-
-def _unset_input(port: Port) -> str:
-    if len(port.shape) >= len("HWC"):
-        return f"the file needs the input {port} beside the picture; a model gets one picture, and numbers"
-    return f"the file asks for {port.name!r} too; give inputs: {{{port.name}: NUMBER}}"
-
-
-def _kind_of(port: Port) -> str:
-    """Returns numpy's letter for a kind of numbers: b, i, u or f; empty for types that hold none or are not known."""
-    try:
-        kind = np.dtype(port.type).kind
-    except TypeError:
-        return ""
-    return kind if kind in "biuf" else ""
-
-
-def _fits(value: float, port: Port) -> bool:
-    """Returns True if an input can take a number without changing it, but for the rounding of floats."""
-    kind = _kind_of(port)
-    if kind in ("i", "u"):
-        limits = np.iinfo(port.type)
-        return value.is_integer() and limits.min <= value <= limits.max
-    return value in (0, 1) if kind == "b" else bool(kind)
 
 
 def _at_fixed_size(path: Path, found: Description, fixed: tuple[int, int]) -> Description:

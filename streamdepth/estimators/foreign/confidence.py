@@ -15,7 +15,7 @@ _NAME = r"(?P<output>[^\s<>=()]+)"
 _TEXT = re.compile(
     rf"\s*(?:sigmoid\(\s*{_NAME}\s*\)|1\s*-\s*1\s*/\s*{_NAME.replace('output', 'odds')}"
     rf"|{_NAME.replace('output', 'plain')}(?:\s+/\s+(?P<divisor>{_NUMBER}))?)"
-    rf"\s*(?:>=?\s*(?P<limit>{_NUMBER}))?\s*"
+    rf"\s*(?:>=?\s*(?P<threshold>{_NUMBER}))?\s*"
 )
 _ROUNDING = 1e-3
 """Excess over 0 to 1 that rounding in a network of lower precision may cause."""
@@ -26,7 +26,7 @@ class Confidence:
     """An output of the file that says how far each pixel's depth can be trusted, and how its values become 0 to 1.
 
     >>> Confidence.parse("sigmoid(conf) > 0.3")
-    Confidence(output='conf', form='sigmoid', divisor=1.0, limit=0.3)
+    Confidence(output='conf', form='sigmoid', divisor=1.0, threshold=0.3)
     """
 
     output: str
@@ -34,7 +34,7 @@ class Confidence:
     """`plain`: its values over `divisor`. `sigmoid`: the file gives logits. `odds`: it gives 1 + exp(x), from 1 on, as
     DUSt3R, VGGT and Depth Anything 3 do, whose 1 - 1 / value is sigmoid(x)."""
     divisor: float = 1.0
-    limit: float | None = None
+    threshold: float | None = None
     """Pixels whose confidence is less than this are unknown; None keeps all."""
 
     @classmethod
@@ -45,11 +45,11 @@ class Confidence:
         if match is None or divisor <= 0:
             raise ValueError(
                 "allowed are the name of an output such as `conf`, `conf / 255`, `sigmoid(conf)` and `1 - 1 / conf`, "
-                "and behind it perhaps a limit such as `> 0.5`"
+                "and behind it perhaps a threshold such as `> 0.5`"
             )
         form = "sigmoid" if match["output"] else "odds" if match["odds"] else "plain"
-        limit = None if match["limit"] is None else float(match["limit"])
-        return cls(match["output"] or match["odds"] or match["plain"], form, divisor, limit)
+        threshold = None if match["threshold"] is None else float(match["threshold"])
+        return cls(match["output"] or match["odds"] or match["plain"], form, divisor, threshold)
 
     def __str__(self) -> str:
         texts = {
@@ -57,7 +57,7 @@ class Confidence:
             "odds": f"1 - 1 / {self.output}",
             "plain": self.output if self.divisor == 1 else f"{self.output} / {self.divisor:g}",
         }
-        return texts[self.form] + ("" if self.limit is None else f" > {self.limit:g}")
+        return texts[self.form] + ("" if self.threshold is None else f" > {self.threshold:g}")
 
     def normalize(self, values: FloatArray) -> FloatArray:
         """Returns what the output's values are as a confidence; within 0 to 1 if `form` is right for the file."""

@@ -6,17 +6,17 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from streamdepth.core.arrays import DepthMap
+from streamdepth.core.arrays import DepthMap, Mask
 from streamdepth.core.errors import InferenceError
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.types import DepthKind, Estimate
 from streamdepth.estimators.engines import FloatArray
-from streamdepth.estimators.foreign.description import Description
+from streamdepth.estimators.foreign.description import Description, Scale
 from streamdepth.estimators.foreign.point_maps import depth_of_points
 from streamdepth.geometry.projection import ASSUMED_FOV
 
 _MAX_STRETCH, _SMALL_MAP = 1.25, 8
-"""How much wider or higher a map may be than the picture; below 8 px, rounding alone does that."""
+"""Greatest factor between the aspects of a map and of the picture; below 8 px, rounding alone exceeds it."""
 
 
 def make_estimate(
@@ -28,9 +28,8 @@ def make_estimate(
     """Returns the estimate of one picture.
 
     Meters that depend on the focal length are those of a camera with a field of view of ASSUMED_FOV, which
-    `Estimate.assumed_focal_px` says; whoever knows the camera scales them.
-
-    The confidence may lie outside of 0 to 1, if the description is not right for the file.
+    `Estimate.assumed_focal_px` says; whoever knows the camera scales them. The confidence may lie outside of 0 to 1, if
+    the description is not right for the file.
 
     Args:
         outputs: by name, (h, w), (h, w, 3) for points, or a value.
@@ -43,18 +42,12 @@ def make_estimate(
     """
     _check_shapes(outputs, description)
     _check_aspect(description.output, outputs[description.output].shape, input_size)
-    values, scale = outputs[description.output], description.scale
+    values = outputs[description.output]
     confidence = _confidence(outputs, description, values.shape[:2])
-    valid = np.ones(values.shape[:2], np.bool_)
-    if confidence is not None and description.confidence and description.confidence.limit is not None:
-        valid = confidence >= np.float32(description.confidence.limit)
-    focal_px = assumed_focal_px = None
+    valid, focal_px = _valid(confidence, description, values.shape[:2]), None
     if values.ndim == 3:
         values, focal_px = depth_of_points(values, valid, frame_size)
-    factor = scale.number * (float(outputs[scale.output]) if scale.output else 1.0)
-    if scale.per_focal:
-        assumed_focal_px = Intrinsics.from_fov(ASSUMED_FOV, *frame_size).fx
-        factor *= (assumed_focal_px * _shrinking(frame_size, input_size)) ** scale.per_focal
+    factor, assumed_focal_px = _scale_factor(outputs, description.scale, frame_size, input_size)
     depth = _to_depth(values, description.kind, np.float32(factor))
     depth[~valid | ~np.isfinite(depth)] = np.nan
     if description.sky:
@@ -69,10 +62,10 @@ def _check_shapes(outputs: Mapping[str, FloatArray], description: Description) -
     shape = outputs[description.output].shape
     if len(shape) < 2:
         raise _bad_output(description.output, "one number for a picture, and a map of depth is needed")
-    for limit in (description.confidence, description.sky):
-        found = outputs[limit.output].shape if limit else ()
-        if limit and found not in ((), shape[:2]):
-            raise _bad_output(limit.output, f"the shape {found}, and the depth has {shape[:2]}")
+    for given in (description.confidence, description.sky):
+        found = outputs[given.output].shape if given else ()
+        if given and found not in ((), shape[:2]):
+            raise _bad_output(given.output, f"the shape {found}, and the depth has {shape[:2]}")
     if description.scale.output and (found := outputs[description.scale.output].shape) != ():
         raise _bad_output(description.scale.output, f"the shape {found}, and a scale is one number for a picture")
 
@@ -102,8 +95,26 @@ def _confidence(
     return np.broadcast_to(description.confidence.normalize(outputs[description.confidence.output]), shape)
 
 
-def _shrinking(frame_size: tuple[int, int], input_size: tuple[int, int]) -> float:
-    """Returns by what a focal length in px changes on the way to the network: the mean of both directions."""
+def _valid(confidence: FloatArray | None, description: Description, shape: tuple[int, ...]) -> Mask:
+    """Returns where the confidence reaches the threshold of the description, if that has one."""
+    if confidence is None or description.confidence is None or description.confidence.threshold is None:
+        return np.ones(shape, np.bool_)
+    return confidence >= np.float32(description.confidence.threshold)
+
+
+def _scale_factor(
+    outputs: Mapping[str, FloatArray], scale: Scale, frame_size: tuple[int, int], input_size: tuple[int, int]
+) -> tuple[float, float | None]:
+    """Returns the factor to meters, and the focal length in px of the picture for which it holds, if on any."""
+    factor = scale.number * (float(outputs[scale.output]) if scale.output else 1.0)
+    if not scale.focal_power:
+        return factor, None
+    assumed_focal_px = Intrinsics.from_fov(ASSUMED_FOV, *frame_size).fx
+    return factor * (assumed_focal_px * _resize_factor(frame_size, input_size)) ** scale.focal_power, assumed_focal_px
+
+
+def _resize_factor(frame_size: tuple[int, int], input_size: tuple[int, int]) -> float:
+    """Returns the factor by which resizing changes a focal length in px: the mean of both directions."""
     return (input_size[0] / frame_size[0] + input_size[1] / frame_size[1]) / 2
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from streamdepth.core.errors import InferenceError
 from streamdepth.core.futures import Future
 from streamdepth.estimators.engines import Engine, FloatArray, Pixels, as_array
-from streamdepth.estimators.foreign.completion import fixed_count
 from streamdepth.estimators.foreign.description import Description
+from streamdepth.estimators.foreign.interface import fixed_batch
 from streamdepth.estimators.foreign.runtimes import AnyArray, Arrays, Runtime
 
 
@@ -28,7 +28,7 @@ class ForeignEngine(Engine):
         self.name, self.max_in_flight = runtime.name, runtime.max_in_flight
         self.precision, self.reason = runtime.precision, runtime.reason
         self._port = runtime.interface.pictures
-        self._count = fixed_count(self._port, description.layout)
+        self._batch = fixed_batch(self._port, description.layout)
         self._further = {
             port.name: np.full([n if isinstance(n, int) else 1 for n in port.shape], description.inputs[port.name])
             .astype(port.type)
@@ -45,15 +45,15 @@ class ForeignEngine(Engine):
 
     def submit(self, pixels: Pixels) -> Future[tuple[FloatArray, ...]]:
         array, names = as_array(pixels), self._description.outputs
-        runs = [(self._runtime.start(self._feeds(p), names), len(p), counting) for p, counting in self._parts(array)]
+        runs = [(self._runtime.start(self._feeds(p), names), len(p), kept) for p, kept in self._batches(array)]
         return _PendingOutputs(runs, names)
 
-    def _parts(self, pixels: FloatArray) -> Iterator[tuple[FloatArray, int]]:
-        """Yields as many pictures as the file takes at a time, and how many of them count."""
-        size = self._count or (len(pixels) if self._description.layout == "1NCHW" else 1)
+    def _batches(self, pixels: FloatArray) -> Iterator[tuple[FloatArray, int]]:
+        """Yields as many pictures as the file takes at a time, and how many of them are kept."""
+        size = self._batch or (len(pixels) if self._description.layout == "1NCHW" else 1)
         for first in range(0, len(pixels), size):
             part = pixels[first : first + size]
-            missing = self._count - len(part) if self._count else 0
+            missing = self._batch - len(part) if self._batch else 0
             yield (np.concatenate([part, np.repeat(part[-1:], missing, 0)]) if missing else part), len(part)
 
     def _feeds(self, pixels: FloatArray) -> Arrays:
@@ -74,13 +74,13 @@ class _PendingOutputs:
     """The outputs of several runs of the file, which belong to one batch."""
 
     runs: Sequence[tuple[Future[list[AnyArray]], int, int]]
-    """Each run, its number of pictures, and how many of them count."""
+    """Each run, its number of pictures, and how many of them are kept."""
     names: Sequence[str]
 
     def result(self) -> tuple[FloatArray, ...]:
-        runs = [(future.result(), taken, counting) for future, taken, counting in self.runs]
+        runs = [(future.result(), taken, kept) for future, taken, kept in self.runs]
         return tuple(
-            np.concatenate([_pictures_first(outputs[i], taken, name)[:counting] for outputs, taken, counting in runs])
+            np.concatenate([_pictures_first(outputs[i], taken, name)[:kept] for outputs, taken, kept in runs])
             for i, name in enumerate(self.names)
         )
 

@@ -14,14 +14,14 @@ from streamdepth.core.device_map import as_depth_map
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.types import Estimate, Frame
 from streamdepth.estimators.engines import EngineOptions, Outputs, as_array
-from streamdepth.estimators.foreign.completion import Completed, complete, fixed_count, fixed_size, unknown_kind_error
+from streamdepth.estimators.foreign.completion import Completed, complete, unknown_kind_error
 from streamdepth.estimators.foreign.confidence import is_confidence
 from streamdepth.estimators.foreign.depth import make_estimate
 from streamdepth.estimators.foreign.description import Description, Size
 from streamdepth.estimators.foreign.engine import ForeignEngine
-from streamdepth.estimators.foreign.interface import Interface
+from streamdepth.estimators.foreign.interface import Interface, fixed_batch, fixed_size
 from streamdepth.estimators.foreign.runtimes import Runtime, open_runtime
-from streamdepth.estimators.hub import check_license, is_restricted_license
+from streamdepth.estimators.licenses import check_license, is_restricted_license
 from streamdepth.estimators.margins import Margins, crop_margins
 from streamdepth.estimators.network import ModelCard
 from streamdepth.estimators.network_estimator import NetworkEstimator
@@ -63,7 +63,7 @@ class ForeignModelEstimator(NetworkEstimator):
             make_estimate({name: a[i] for name, a in named.items()}, self.description, frame_size, (width, height))
             for i in range(len(outputs[0]))
         ]
-        self._warn_of_nothing(estimates)
+        self._warn_if_all_unknown(estimates)
         return [self._with_checked_confidence(estimate) for estimate in estimates]
 
     def _with_checked_confidence(self, estimate: Estimate) -> Estimate:
@@ -82,7 +82,7 @@ class ForeignModelEstimator(NetworkEstimator):
         confidence = np.clip(np.nan_to_num(values, nan=0.0), 0, 1) if self._gives_confidence else None
         return replace(estimate, confidence=confidence)
 
-    def _warn_of_nothing(self, estimates: Sequence[Estimate]) -> None:
+    def _warn_if_all_unknown(self, estimates: Sequence[Estimate]) -> None:
         """Logs once that a picture has no known depth at all, which looks like any other dark picture."""
         if not self._has_warned and any(np.isnan(as_depth_map(estimate.depth)).all() for estimate in estimates):
             self._has_warned = True
@@ -123,7 +123,7 @@ def open_foreign_model(
         raise unknown_kind_error(path, runtime.interface)
     found = _with_size(path, completed.description, runtime.interface, size)
     check_license(name or str(path), found.licence, not is_restricted_license(found.licence), accept_license)
-    _say_guesses(path, completed, runtime.interface)
+    _log_guesses(path, completed, runtime.interface)
     return ForeignModelEstimator(runtime, found, name or str(path))
 
 
@@ -154,7 +154,7 @@ def make_input_spec(found: Description, interface: Interface) -> InputSpec:
     return InputSpec(size, multiple=found.multiple, mean=mean, std=std, max_long_side=longest)
 
 
-def _say_guesses(path: Path, completed: Completed, interface: Interface) -> None:
+def _log_guesses(path: Path, completed: Completed, interface: Interface) -> None:
     """Logs what was neither given nor in the file."""
     if completed.ready:
         _log.warning(
@@ -163,7 +163,7 @@ def _say_guesses(path: Path, completed: Completed, interface: Interface) -> None
             path.with_suffix(".yaml").name,
         )  # fmt: skip
     if completed.description.layout == "1NCHW":
-        most = fixed_count(interface.pictures, "1NCHW") or _USUAL_BATCH
+        most = fixed_batch(interface.pictures, "1NCHW") or _USUAL_BATCH
         _log.warning(
             "'%s' sees the frames of a batch together: --batch %d gives it %d of a stream at a time", path, most, most
         )

@@ -9,7 +9,7 @@ from typing import Unpack
 
 from streamdepth.estimators.engines import EngineOptions
 from streamdepth.estimators.foreign.completion import Completed, complete
-from streamdepth.estimators.foreign.description import FOCAL, Description, Limit, Scale, Size
+from streamdepth.estimators.foreign.description import FOCAL, Description, Scale, Size, Threshold
 from streamdepth.estimators.foreign.estimator import ForeignModelEstimator
 from streamdepth.estimators.foreign.interface import Interface
 from streamdepth.estimators.foreign.runtimes import open_runtime
@@ -46,7 +46,7 @@ def description_text(found: Description) -> str:
         "keep_aspect": "" if found.keep_aspect is None else str(found.keep_aspect).lower(),
         "output": f'"{found.output}"' if found.output.isdecimal() else found.output,
         "confidence": str(found.confidence or ""),
-        "sky": _limit_text(found.sky),
+        "sky": _threshold_text(found.sky),
         "licence": found.licence,
         "inputs": "{" + ", ".join(f"{k}: {v:g}" for k, v in (found.inputs or {}).items()) + "}" if found.inputs else "",
     }
@@ -56,7 +56,7 @@ def description_text(found: Description) -> str:
 
 
 def _scale_text(scale: Scale) -> str:
-    names = [*([FOCAL] if scale.per_focal > 0 else []), *([scale.output] if scale.output else [])]
+    names = [*([FOCAL] if scale.focal_power > 0 else []), *([scale.output] if scale.output else [])]
     if scale.number < 1 and names and abs(1 / scale.number - round(1 / scale.number)) < 1e-9:
         return f"{' * '.join(names)} / {round(1 / scale.number)}"
     number = [] if scale.number == 1 and names else [f"{scale.number:g}"]
@@ -74,5 +74,5 @@ def _size_text(size: Size | None) -> str:
     return {"short": f"{size.width}", "long": f"long {size.width}"}.get(size.bounds, f"{size.width}x{size.height}")
 
 
-def _limit_text(limit: Limit | None) -> str:
-    return f"{limit.output} > {limit.value:g}" if limit else ""
+def _threshold_text(given: Threshold | None) -> str:
+    return f"{given.output} > {given.value:g}" if given else ""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from streamdepth.core.errors import ConfigError
-from streamdepth.estimators.foreign.description import read_description
+from streamdepth.estimators.foreign.description_reader import read_description
 from streamdepth.estimators.foreign.interface import Interface
 
 _DA3 = r"(depth[-_ ]?anything[-_ ]?(v?3)|da3)[-_ ]?"

@@ -19,8 +19,8 @@ from streamdepth.estimators.engines.choose import FILE_ENGINES, choose_engine
 from streamdepth.estimators.engines.onnx_session import OnnxSession
 from streamdepth.estimators.engines.openvino_compiler import OpenVinoCompiler
 from streamdepth.estimators.engines.runtime_errors import failed_run_error, unusable_file_error
-from streamdepth.estimators.foreign.interface import Interface, Port, read_metadata
-from streamdepth.estimators.foreign.refusals import check_whole
+from streamdepth.estimators.foreign.interface import Interface, Port
+from streamdepth.estimators.foreign.onnx_file import check_whole, read_metadata
 
 _log = logging.getLogger(__name__)
 

@@ -8,15 +8,8 @@ from helpers.errors import raises_code
 from streamdepth import config
 from streamdepth.core.errors import ConfigError
 from streamdepth.estimators.foreign.confidence import Confidence
-from streamdepth.estimators.foreign.description import (
-    Description,
-    Limit,
-    Scale,
-    Size,
-    parse_assignments,
-    parse_description,
-    read_description,
-)
+from streamdepth.estimators.foreign.description import Description, Scale, Size, Threshold
+from streamdepth.estimators.foreign.description_reader import parse_assignments, parse_description, read_description
 from streamdepth.estimators.foreign.inspection import description_text
 from streamdepth.estimators.foreign.ready import read_ready, ready_names
 
@@ -42,8 +35,8 @@ from streamdepth.estimators.foreign.ready import read_ready, ready_names
         ("multiple", "14", 14),
         ("keep_aspect", "no", False),
         ("output", 797, "797"),
-        ("confidence", "mask > 0.5", Confidence("mask", limit=0.5)),
-        ("sky", "sky > 0.3", Limit("sky", 0.3)),
+        ("confidence", "mask > 0.5", Confidence("mask", threshold=0.5)),
+        ("sky", "sky > 0.3", Threshold("sky", 0.3)),
         ("inputs", "num_tokens:1800", {"num_tokens": 1800.0}),
         ("licence", "mit", "mit"),
     ],

@@ -17,7 +17,7 @@ from streamdepth.core.errors import ConfigError, ModelLoadError
 from streamdepth.core.types import Frame
 from streamdepth.estimators.engines.onnx_export import save_onnx
 from streamdepth.estimators.foreign.estimator import ForeignModelEstimator, open_foreign_model
-from streamdepth.estimators.foreign.interface import read_metadata
+from streamdepth.estimators.foreign.onnx_file import read_metadata
 from streamdepth.estimators.huggingface import HuggingFaceEstimator, load_huggingface_network
 
 pytestmark = pytest.mark.skipif(

@@ -55,7 +55,7 @@ def load_model(model: str | Path | Estimator = "nano", **keywords: Unpack[Estima
 def estimate(
     image: Picture, model: Model = "nano", *, color: ColorOrder = "rgb", **keywords: Unpack[EstimateKeywords]
 ) -> Depth:
-    """Returns the depth of one picture; models that were named last stay loaded for the next call.
+    """Returns the depth of one picture; the last few models stay loaded for the next call.
 
     >>> sd.estimate("samples/room.jpg", size=96).depth.mode
     'L'
@@ -152,8 +152,8 @@ def from_frames(
         frames: arrays (H, W, 3) or gray (H, W), uint8.
         fps: frames per second.
         color: order of the channels; "bgr" for pictures of OpenCV.
-        name: what to call the stream.
-        is_live: True gives frames the time of their arrival and drops those that the model is too slow for.
+        name: name of the stream.
+        is_live: True gives frames the time of their arrival and drops frames when the model is too slow.
     """
     return ArraySource(frames, fps=fps, color=color, name=name, is_live=is_live)
 

@@ -38,9 +38,9 @@ class Depth:
     """(H, W) float32 at the picture's size, NaN = unknown; meaning as `kind` says."""
     kind: DepthKind
     intrinsics: Intrinsics | None = None
-    """The camera, when the settings, the picture's EXIF or the model tell it."""
+    """The camera, if it is known from the settings, the picture's EXIF or the model."""
     confidence: DepthMap | None = None
-    """(H, W) float32 of 0 to 1 at the picture's size, as `DepthFrame.confidence`; None where nothing tells it."""
+    """(H, W) float32 of 0 to 1 at the picture's size, as `DepthFrame.confidence`; None if it is unknown."""
 
     @property
     def unit(self) -> str | None:
@@ -49,7 +49,7 @@ class Depth:
 
     @property
     def depth(self) -> PillowImage:
-        """A gray PIL picture to look at: 0 at the least depth, 255 at the greatest, 0 where depth is unknown.
+        """A gray PIL picture for display: 0 at the smallest depth, 255 at the largest, 0 where depth is unknown.
 
         This is what the depth-estimation pipeline of transformers returns; a flat map gives a black picture.
         """

@@ -43,7 +43,7 @@ class DepthStream:
 
     @property
     def info(self) -> StreamInfo:
-        """Facts of the stream: size, frame rate, length. Opens the source and waits for the first frame if need be.
+        """Facts of the stream: size, frame rate, length. The first access opens the source and waits for a frame.
 
         Raises as opening the source and loading the model do.
         """
@@ -55,7 +55,7 @@ class DepthStream:
         return stream.info
 
     def report(self) -> Report:
-        """Returns what has happened so far: frames read, written and dropped by cause, latencies, the model."""
+        """Returns the report so far: frames read, written and dropped by cause, latencies, the model."""
         return self._pipeline.report()
 
     def stop(self) -> None:

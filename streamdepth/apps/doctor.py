@@ -66,7 +66,7 @@ def run_checks() -> Iterator[CheckResult]:
 
 
 def _check(name: str, find: Callable[[], str], *, optional: bool = False) -> CheckResult:
-    """Calls `find`, which returns what is there or raises; LookupError if it is just not there."""
+    """Calls `find`, which returns a finding or raises; LookupError means that the part is missing."""
     try:
         return CheckResult(name, find(), is_optional=optional)
     except metadata.PackageNotFoundError:

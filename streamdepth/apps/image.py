@@ -80,12 +80,12 @@ def _list_pictures_at(address: str) -> list[str]:
 
 
 def is_local_file(address: str) -> bool:
-    """True if a file has this very name, even if it looks like a pattern."""
+    """True if a file has exactly this name, even if the name looks like a pattern."""
     return is_local_path(address) and os.path.isfile(address)
 
 
 def has_folder_outputs(settings: Settings) -> bool:
-    """True if an output is for any number of pictures: it names a folder, or holds {name}."""
+    """True if an output can hold any number of pictures, because it is a folder or contains {name}."""
     return any(_is_folder(path) for path in _output_paths(settings).values())
 
 

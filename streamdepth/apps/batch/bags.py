@@ -32,9 +32,9 @@ def list_bags(folder: str) -> list[str]:
 
 
 def matching_bags(pattern: str) -> list[str]:
-    """Returns the bags that a pattern finds, sorted, each with the pattern's topic; empty for other addresses.
+    """Returns the bags that match a pattern, sorted, each with the pattern's topic; empty for other addresses.
 
-    A file inside the folder of a bag is no bag of its own.
+    A file inside the folder of a bag does not count as a bag.
     """
     path, topic = _split_topic(pattern)
     if "://" in pattern or not glob.has_magic(path) or os.path.exists(path):

@@ -43,7 +43,7 @@ class PendingTask:
 
     @property
     def settings(self) -> Settings:
-        """The settings to convert with; existing outputs have been checked before, so they are overwritten."""
+        """The settings of the conversion; they overwrite, because existing outputs have been checked before."""
         return self.task.settings.replace(overwrite=True)
 
     @property
@@ -145,7 +145,7 @@ def sequential_executor(settings: Settings) -> Executor:
 
 
 def _check_packages(settings: Settings) -> None:
-    """Raises MissingDependencyError where no file of the batch can be written, before the model is loaded."""
+    """Raises MissingDependencyError, before the model is loaded, if no file of the batch can be written."""
     try:
         for sink in factory.make_sinks(settings):
             sink.check()

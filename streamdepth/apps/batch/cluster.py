@@ -33,7 +33,7 @@ With them it prints no advice about its own future, and its workers have the pri
 
 _CONNECT_SECONDS, _ANSWER_SECONDS = 5.0, 30.0
 _PROBE = "import sys, ray._raylet; ray._raylet.GcsClient(address=sys.argv[1]).internal_kv_get(b'x', namespace=b'x')"
-"""A program that ends well where the address in its argument is that of a Ray cluster."""
+"""A program that exits with 0 if a Ray cluster answers at the address in its argument."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def _connect(ray: Any, address: str) -> None:
 
 
 def _listen_on_loopback_only() -> None:
-    """Keeps a Ray that this process starts from being reached by other machines: whoever reaches it runs programs."""
+    """Makes Ray, if this process starts it, unreachable from other machines, which could run programs through it."""
     from ray._private import ray_constants
 
     ray_constants.ENABLE_RAY_CLUSTER = False  # of this process, and below of the processes that it starts
@@ -115,10 +115,10 @@ def _listen_on_loopback_only() -> None:
 
 @contextmanager
 def _without_cloud_queries() -> Iterator[None]:
-    """Keeps a Ray that is started meanwhile from asking the machine's cloud who it is.
+    """Prevents Ray, if it is started within the block, from querying the metadata servers of clouds.
 
-    The part of Ray that reports statistics asks the metadata servers of three clouds before it looks whether it may
-    report at all, and no variable stops it. A proxy that nobody is does, for this one process and none of the workers.
+    Ray's statistics query the metadata servers of three clouds before they check whether statistics are turned off, and
+    no variable prevents that. A proxy address without a server does, for this process and not for the workers.
     """
     from ray._private import ray_constants, services
 
@@ -138,9 +138,9 @@ def _without_cloud_queries() -> Iterator[None]:
 
 
 def _check_answers(address: str) -> None:
-    """Raises ConfigError ("no-cluster") where no Ray answers within seconds; Ray itself would wait for many minutes.
+    """Raises ConfigError ("no-cluster") if no Ray answers within seconds; Ray itself would wait for many minutes.
 
-    Ray waits inside its own library, which hears no Ctrl-C; so another process tries it first.
+    Ray waits inside its library, which ignores Ctrl-C; therefore another process tries to connect first.
     """
     host, _, port = address.rpartition("://")[2].partition("/")[0].rpartition(":")
     if not (host and port.isdecimal() and int(port) < 2**16):

@@ -21,9 +21,9 @@ _POLL_SECONDS = 0.5
 
 @contextmanager
 def cluster_estimator(settings: Settings) -> Iterator[tuple[Settings, Estimator | None]]:
-    """Gives the model on the cluster that `settings` name, and settings with a batch that keeps all workers busy.
+    """Yields settings with a batch that keeps all workers busy, and the model on the cluster of `settings`.
 
-    Where the settings name no cluster, it gives (settings, None).
+    If the settings name no cluster, it yields (settings, None).
     """
     if settings.cluster is None:
         yield settings, None

@@ -1,4 +1,4 @@
-"""The manifest of a batch: one entry per file, safely on disk at every moment, so that a killed run can be resumed."""
+"""The manifest of a batch: one entry per file, always complete on disk, so that a killed run can be resumed."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ class Manifest:
 
 
 def reason_to_convert(task: ConversionTask, entry: ManifestEntry, previous: ManifestEntry | None) -> str | None:
-    """Says why `task` has to be done, given its new entry and that of an earlier run; returns None if it is done."""
+    """Returns why `task` must be done, given its new entry and that of an earlier run; None if it is done."""
     if previous is None:
         return "new"
     if previous.state != "done":

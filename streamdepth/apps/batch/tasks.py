@@ -33,10 +33,10 @@ VIDEO_SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".wmv", ".flv"),
     *(".ogv", ".3gp", ".mxf", ".vob", ".y4m", ".h264", ".h265", ".hevc", ".264", ".265"),
 )
-"""Suffixes of the files that a folder, or a pattern without a suffix, stands for."""
+"""Suffixes of the files that are taken from a folder, or matched by a pattern without a suffix."""
 
 _PHOTO_SUFFIXES = {"output": ".jpg", "depth_out": ".png"}
-"""The same for photos, where it differs."""
+"""The suffixes for photos that differ from `_OUTPUT_SUFFIXES`."""
 _NUMBERED_PICTURES = (".png", ".exr", ".npz")
 _OUTPUT_SUFFIXES = {"output": ".mp4", "depth_out": ".mkv", "points": "_%06d.ply", "mesh": "_%06d.glb"}
 """Settings that name a folder in a batch -> what the names of the files in it end with."""

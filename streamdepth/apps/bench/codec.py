@@ -22,7 +22,7 @@ _MAX_ENCODED = 120
 
 @dataclass(frozen=True, slots=True)
 class _Cost:
-    """Time on the clock, and processor time of this process."""
+    """Elapsed time and processor time of this process."""
 
     seconds: float
     cpu_seconds: float
@@ -47,7 +47,7 @@ class CodecRun:
         self._plan, self._result = plan, result
 
     def measure(self) -> Measurement:
-        """Returns the time of a frame's decoding and of its encoding together, each alone on the machine."""
+        """Returns the sum of a frame's decoding and encoding times, each measured alone."""
         decoded, encoded = self._decode(), self._encode()
         return Measurement(
             (decoded.seconds + encoded.seconds) * 1e3,

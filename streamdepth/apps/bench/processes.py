@@ -1,4 +1,4 @@
-"""A process for each implementation of a benchmark: memory is counted apart, and no thread disturbs another's round."""
+"""A process for each implementation of a benchmark, so that their memory and threads are separate."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ class ImplementationProcess:
 def running_processes(
     plan: BenchmarkPlan, on_prepare: Callable[[str], None], names: tuple[str, ...] = IMPLEMENTATIONS
 ) -> Iterator[list[ImplementationProcess]]:
-    """Starts and prepares one process after the other, so that each has the machine to itself; ends all at the end.
+    """Starts and prepares one process after the other, so that none disturbs another; ends all at the end.
 
     Args:
         plan: what is measured.

@@ -1,4 +1,4 @@
-"""The roofline of a network: its FLOPs, and how many a second the machine reaches in matrix products."""
+"""The roofline of a network: its FLOPs, and the FLOP/s that the machine reaches in matrix products."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Start-up: a whole command that converts two frames, with the converted network in the cache."""
+"""Start-up time of a whole command that converts two frames, with the converted network in the cache."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class LatestFrame:
             self._changed.notify_all()
 
     def wait(self, timeout_seconds: float) -> DepthFrame:
-        """Returns the newest frame that no `wait` has returned yet, waiting for the next one if need be.
+        """Returns the newest frame if `wait` has not returned it yet, else waits for the next one.
 
         Raises:
             TimeoutError: if none came in time.
@@ -68,7 +68,7 @@ class LatestFrame:
             return self._item
 
     def peek(self, max_age_seconds: float) -> DepthFrame:
-        """Returns the newest frame at once. Its age counts from its capture, so the time that depth took is in it.
+        """Returns the newest frame at once. Its age counts from its capture and includes the time for its depth.
 
         Raises:
             TimeoutError: if it is older than `max_age_seconds`.

@@ -1,4 +1,4 @@
-"""Statistics of depth videos, counted as LeRobot counts them."""
+"""Statistics of depth videos by LeRobot's definitions."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def episode_histograms(path: Path, episodes: Sequence[Episode]) -> dict[int, His
 def depth_statistics(histogram: Histogram, quantizer: DepthQuantizer, frame_count: int) -> Statistics:
     """Returns LeRobot's statistics in meters, for one channel.
 
-    LeRobot's `count` is that of frames, not of pixels: by it the statistics of several datasets are weighted.
+    LeRobot's `count` is the number of frames, not of pixels, and the weight of a dataset among several.
 
     Args:
         histogram: pixels with each depth code.

@@ -41,7 +41,7 @@ class Diagnostics:
             self._latency_seconds = self._known = float("nan")
 
     def on_frame(self, item: DepthFrame) -> None:
-        """Takes note of a frame that was published just now."""
+        """Records a frame that was just published."""
         now = time.monotonic()
         known = float(np.isfinite(item.depth).mean())
         with self._lock:
@@ -50,7 +50,7 @@ class Diagnostics:
             self._latency_seconds, self._known = now - item.frame.captured_at, known
 
     def on_error(self, text: str) -> None:
-        """Takes note of the error that ended the depth."""
+        """Records the error that ended the depth."""
         with self._lock:
             self._error = text
 

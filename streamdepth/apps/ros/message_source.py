@@ -1,4 +1,4 @@
-"""The pictures of a ROS topic as a source: a subscription hands over messages, and they are read as from any camera."""
+"""The pictures of a ROS topic as a live source, which gets its messages from a subscription."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _TIME_BASE = Fraction(1, 10**9)
 class MessageSource(Source):
     """A source of the sensor_msgs Image or CompressedImage that `put_image` gets. Thread-safe.
 
-    Only the newest message is kept; one that is replaced before it is read counts as `overtaken`, and one that holds
-    no picture as `undecodable`. `open` and `read` wait until `interrupt`. Frames carry their header's stamp as it is,
-    also that of simulated time.
+    Only the newest message is kept; one that is replaced before it is read counts as `overtaken`, and one that holds no
+    picture as `undecodable`. `open` and `read` wait until `interrupt`. Frames keep the stamp of their header unchanged,
+    also in simulated time.
 
     Args:
         name: the topic, for messages to people.

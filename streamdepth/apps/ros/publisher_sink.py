@@ -23,8 +23,8 @@ class PublisherSink(PublishingSink):
 
     Args:
         make_publisher: returns the function that publishes to a topic of this name and type.
-        on_published: called after each frame with what was published.
-        options: what is published.
+        on_published: called with each frame after it was published.
+        options: the messages to publish.
     """
 
     name = "ROS 2"

@@ -1,1 +1,1 @@
-"""The page of `streamdepth serve`: what is shown, who may see it, and what may be changed from it."""
+"""The web page of `streamdepth serve`: its content, access rules and controls."""

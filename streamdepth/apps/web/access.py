@@ -27,7 +27,7 @@ class Access:
     """The access rules of a server."""
 
     token: str | None
-    """None lets everybody in who reaches the server, which is this machine only."""
+    """None allows everybody who can reach the server, which is only this machine then."""
     host_names: frozenset[str]
     """Names of this machine that a Host header may have besides numeric addresses, in lower case."""
     cookie: str = "streamdepth"

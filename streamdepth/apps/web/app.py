@@ -55,7 +55,7 @@ def make_app(session: WebSession, access: Access, *, max_viewers: int) -> FastAP
 
 
 async def _validation_error(_request: Request, error: Exception) -> JSONResponse:
-    """Answers a request that does not fit the description, in the form of all other errors."""
+    """Answers a request that does not match the API's schema, in the form of all other errors."""
     assert isinstance(error, RequestValidationError)
     text = "; ".join(f"{'.'.join(map(str, e['loc'][1:])) or e['loc'][0]}: {e['msg']}" for e in error.errors())
     return JSONResponse({"detail": text}, 422)

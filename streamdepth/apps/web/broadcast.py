@@ -71,7 +71,7 @@ class Broadcaster:
             sink.on_result = partial(self._wake_viewers, self.streams[name])
 
     def _wake_viewers(self, stream: StreamBroadcast) -> None:
-        """Runs on the pipeline's thread. A viewer that comes meanwhile looks at the newest result before it waits."""
+        """Wakes the viewers, from the pipeline's thread. New viewers look at the newest result before they wait."""
         if stream.viewers:
             with suppress(RuntimeError):  # the loop has just been closed
                 self._loop.call_soon_threadsafe(stream.wake_viewers)

@@ -48,7 +48,7 @@ class SharedControls(Generic[T]):
 
     @property
     def value(self) -> T:
-        """The controls that are wanted now."""
+        """The current controls."""
         return self._value
 
     def update(self, **changes: Any) -> T:

@@ -50,7 +50,7 @@ class Conversion:
     path: Path
     """The uploaded file."""
     settings: Settings
-    """Settings of the conversion, without its input and output."""
+    """Settings of the conversion without its input and output."""
     state: ConversionState = "uploading"
     duration_seconds: float = 0.0
     """The video's length as its container states it; 0 if it does not."""
@@ -101,7 +101,7 @@ class ConversionQueue:
 
     @contextmanager
     def upload(self, name: str, size_bytes: int, settings: Settings) -> Iterator[Conversion]:
-        """Yields a conversion whose file is to be written within the block, and queues it at the block's end.
+        """Yields a conversion whose file the block must write, and queues it at the block's end.
 
         If the block raises, the upload is forgotten.
 
@@ -228,7 +228,7 @@ def _progress_callback(conversion: Conversion) -> Callable[[DepthFrame], None]:
 
 
 def conversion_settings(settings: Settings) -> Settings:
-    """Returns the settings of a page that hold for uploads too: the model, the drawing and the encoding, no more."""
+    """Returns the settings of a page that apply to uploads: the model, the drawing and the encoding."""
     return Settings(
         model=settings.model,
         inference=settings.inference,

@@ -20,7 +20,7 @@ class LiveResult:
 
 
 class LiveSink(Sink):
-    """A sink that keeps only the newest result, so that a write costs next to nothing, whoever watches."""
+    """A sink that keeps only the newest result, so that writing is fast, whether anybody watches or not."""
 
     can_drop_frames = True
 

@@ -1,4 +1,4 @@
-"""The folder of recordings and snapshots: names that no request chooses, and nothing outside it can be reached."""
+"""The folder of recordings and snapshots. Requests do not choose names in it, and cannot reach anything outside it."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class MediaFolder:
     def check_free_space(self, size_bytes: float = 0.0, path: Path | None = None) -> None:
         """Raises DiskFullError unless `min_free_bytes` stay free after a file of `size_bytes`.
 
-        path: another folder than this one, where the file is to lie.
+        `path` is the folder of the file, if it is not this one.
         """
         check_free_space(path or self.path, self.min_free_bytes + size_bytes)
 

@@ -19,7 +19,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def metrics_text(status: StatusOut, session: WebSession) -> bytes:
-    """Returns all metrics of now in Prometheus' text format."""
+    """Returns the current values of all metrics in Prometheus' text format."""
     registry = CollectorRegistry()
     registry.register(_StatusCollector(status, session))
     ProcessCollector(namespace="streamdepth", registry=registry)
@@ -108,7 +108,7 @@ def _stream_metrics(streams: list[StreamOut]) -> Iterator[Metric]:
 
 
 def _gpu_metrics() -> Iterator[Metric]:
-    """Yields the load of this machine's GPUs; nothing without one, and only what is known of each."""
+    """Yields the known load figures of this machine's GPUs."""
     loads = read_gpu_loads()
     for name, text, value_of in _GPU_METRICS if loads else ():
         family = GaugeMetricFamily(f"streamdepth_{name}", text, labels=["gpu"])

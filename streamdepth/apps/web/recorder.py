@@ -16,7 +16,7 @@ from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 
 
 class RecorderSink(Sink):
-    """A sink that writes to no file until `start`, and again to none after `stop`. Thread-safe.
+    """A sink that writes files only between `start` and `stop`. Thread-safe.
 
     A recording that fails ends, with the reason in `failure`, and the stream goes on. When the stream ends, or is
     discarded, a recording that is under way is completed and kept.

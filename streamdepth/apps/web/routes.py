@@ -84,7 +84,7 @@ async def session(request: Request) -> SessionOut:
 
 @router.delete("/api/session", tags=["service"], status_code=204)
 async def sign_out(request: Request) -> Response:
-    """Ends the session of this browser: its cookie opens nothing any more."""
+    """Ends the session of this browser; its cookie is no longer valid."""
     access: Access = request.app.state.access
     access.sessions.end(request.cookies.get(access.cookie, ""))
     response = Response(status_code=204)
@@ -140,7 +140,7 @@ async def set_model(request: Request, changes: ModelIn) -> StatusOut:
 
 @router.post("/api/streams/{name}/snapshots", tags=["files"], status_code=201, responses=error_responses(404, 409, 507))
 async def snapshot(request: Request, name: StreamName) -> SnapshotOut:
-    """Writes the newest picture: as it came, as it is shown, and its depth with 16 bits."""
+    """Writes the newest picture: unchanged, as it is shown, and its depth with 16 bits."""
     stream, state = find_stream(request, name), current_state(request)
     async with state.snapshot_locks[name]:
         newest = _newest(stream)

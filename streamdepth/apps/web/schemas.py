@@ -56,7 +56,7 @@ class RecordingOut(BaseModel):
 
     active: bool
     seconds: float = 0.0
-    """Length of what has been recorded so far."""
+    """Length of the recording so far."""
     failure: str = ""
     """Why the last recording ended by itself; empty if it did not."""
 
@@ -83,7 +83,7 @@ class ZoneOut(ZoneDepth):
     """The zone as the flag --zone takes it."""
     corners: list[tuple[float, float]]
     near: float | None
-    """Depth at which something is in the zone, in `unit`; null: nearer than what was there at first."""
+    """Depth at which something is in the zone, in `unit`; null: nearer than the background at the start."""
     entered: int
     """Number of times that something entered it."""
     history: list[tuple[int, float | None]]
@@ -112,7 +112,7 @@ class StreamOut(BaseModel):
     is_withheld: bool
     """True while meters are withheld, because their scale is not known well enough."""
     fps: float
-    """Frames a second that came out lately."""
+    """Frames per second, the mean of the last three seconds."""
     read: int
     written: int
     dropped: dict[str, int]
@@ -140,7 +140,7 @@ class ModelOut(BaseModel):
     switching: bool
     """True while another size is being loaded."""
     failure: str
-    """Why the size that was chosen last is not used; empty if it is."""
+    """Why the size chosen last is not in use; empty if it is in use."""
 
 
 class ChoicesOut(BaseModel):

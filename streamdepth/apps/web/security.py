@@ -44,7 +44,7 @@ SECURITY_HEADERS = {
 
 
 class AccessMiddleware:
-    """ASGI middleware that refuses what `Access` does not allow, and adds SECURITY_HEADERS to every response.
+    """ASGI middleware that refuses requests that `Access` does not allow, and adds SECURITY_HEADERS to every response.
 
     streamed_bodies: paths whose routes read the body themselves, and the limit of its bytes; a body of any other path
         is small, and read here.
@@ -146,7 +146,7 @@ def _has_body(scope: Scope) -> bool:
 
 
 async def _read_body(receive: Receive) -> Receive:
-    """Reads the body of a request, which is small, and returns what gives it to the application.
+    """Reads the small body of a request, and returns the function from which the application receives it.
 
     Raises TimeoutError if it does not arrive in time.
     """
@@ -177,7 +177,7 @@ def _is_from_another_site(request: HTTPConnection) -> bool:
 
 
 def _origin_host(origin: str) -> str:
-    """Returns the host and port of an Origin header; empty, which is nobody's, if it is malformed."""
+    """Returns the host and port of an Origin header; empty, which matches no host, if it is malformed."""
     try:
         return urlsplit(origin).netloc.lower()
     except ValueError:
@@ -226,7 +226,7 @@ def _sign_in() -> Response:
 
 @cache
 def _sign_in_page() -> tuple[str, str]:
-    """Returns the page and the policy that allows its inline style; it may load no file before the token is known."""
+    """Returns the page and its content security policy, which allows its inline style, since it can load no file."""
     page = _SIGN_IN_PAGE.read_text(encoding="utf-8")
     style = page.partition("<style>")[2].partition("</style>")[0]
     return page, f"style-src 'sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}'"

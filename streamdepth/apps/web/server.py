@@ -1,4 +1,4 @@
-"""The page's web server: its socket, its thread, and its beginning and end."""
+"""The page's web server: its socket, its thread, its start and its end."""
 
 from __future__ import annotations
 
@@ -52,9 +52,10 @@ class ServerOptions:
 
 
 class WebServer:
-    """The server of the page. It listens once it is made, so a used port is an error at once, and serves within `with`.
+    """The server of the page, which serves within `with`.
 
-    If the server fails while it serves, it stops the streams, which nobody could see any more.
+    It listens once it is made, so that a used port is an error at once. If it fails while it serves, it stops the
+    streams, which nobody could see any more.
 
     Raises:
         ConfigError: for an address that cannot be used ("cannot-listen"), a certificate that cannot be read

@@ -1,4 +1,4 @@
-"""The running pipeline behind the page, with everything that the page shows and changes of it."""
+"""The running pipeline behind the page, with its streams, controls and files."""
 
 from __future__ import annotations
 
@@ -79,8 +79,8 @@ class WebSession:
     choices: ControlChoices
     conversions: ConversionQueue
     conversion_settings: Settings
-    """Settings for the conversion of uploads, apart from the look, which is that of a stream."""
+    """Settings for the conversion of uploads; the options of drawing are those of a stream."""
     hold_last: bool = False
     """True if the last picture of a lost stream stays visible, marked as stale."""
     model_failures: list[str] = field(default_factory=list)
-    """Why the size that was chosen last is not used; empty if it is."""
+    """Why the size chosen last is not in use; empty if it is in use."""

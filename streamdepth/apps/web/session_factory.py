@@ -60,9 +60,9 @@ _DEFAULT_SEGMENT_SECONDS = 600.0
 
 @contextmanager
 def open_session(settings: Settings) -> Iterator[WebSession]:
-    """Makes the pipeline and all that the page needs of it, ready to run. Raises ConfigError ("no-source").
+    """Yields the session of a pipeline that is ready to run. Raises ConfigError ("no-source").
 
-    Files are looped and play in real time; a camera that is not there is waited for, and the page says so.
+    Files are looped and play in real time. Missing cameras are waited for, which the page shows.
     """
     if not settings.source and not settings.web.browser_camera:
         raise ConfigError(
@@ -115,7 +115,7 @@ def server_options(settings: Settings) -> ServerOptions:
 
 
 def with_endless_reconnects(settings: Settings) -> Settings:
-    """Returns settings that never give up a lost camera, unless the user has set a limit: a page outlives cameras."""
+    """Returns settings that never give up a lost camera, unless the user has set a limit."""
     sections = {"network": settings.network, "camera": settings.camera}
     return settings.model_copy(
         update={
@@ -146,7 +146,7 @@ def _named_addresses(settings: Settings) -> list[tuple[str, str | None, Settings
 def _make_stream(
     name: str, address: str | None, settings: Settings, media: MediaFolder, output_name: str | None
 ) -> tuple[WebStream, Stream]:
-    """Makes a stream of the page, and the pipeline's stream behind it. output_name: as `factory.make_sinks` has it."""
+    """Makes a stream of the page and its pipeline's stream. `output_name` is the name for `factory.make_sinks`."""
     drawn = make_render_options(settings)
     controls = SharedControls(
         StreamControls(drawn.style, drawn.effective_colormap, drawn.alpha, settings.smooth, settings.render.range),
@@ -194,13 +194,13 @@ def _make_stream(
 
 
 def _make_browser_source(settings: Settings) -> BrowserSource:
-    """Makes a source with the size of the settings' camera, if they name one; it holds until the first picture."""
+    """Makes a browser's source, with the size of the settings' camera, if any, until the first picture."""
     size = make_camera_spec(settings).size
     return BrowserSource(size=size) if size else BrowserSource()
 
 
 def _make_recording_sinks(settings: Settings, base: Path, options: RenderOptions) -> list[Sink]:
-    """Makes the sinks of a recording, a video to look at and a depth video, as `convert` makes them."""
+    """Makes the sinks of a recording, a drawn video and a depth video, as `convert` does."""
     recording = settings.replace(
         output=base.with_name(f"{base.name}.mp4"),
         depth_out=base.with_name(f"{base.name}_depth.mkv"),
@@ -249,7 +249,7 @@ def _control_choices(settings: Settings) -> ControlChoices:
 def model_sizes(model: str, chosen_size: int | None) -> Sequence[int]:
     """Returns the sizes that a model can be switched to, in px of the short side of its input.
 
-    They are known for models of the catalog, and for nano with other weights; the result is empty for any other.
+    They are known for models of the catalog and for nano with other weights; for any other the result is empty.
     """
     from streamdepth.estimators.catalog import CATALOG, find_entry
 

@@ -19,7 +19,7 @@ _FREE_ATTEMPTS = 10
 """Wrong tokens that an address may send before it has to wait."""
 _FIRST_WAIT_SECONDS, _MAX_WAIT_SECONDS = 2.0, 300.0
 _FORGET_SECONDS = 900.0
-"""Time without a wrong token after which an address is like any other again."""
+"""Time without a wrong token after which the failures of an address are forgotten."""
 
 
 class SessionStore:
@@ -65,7 +65,7 @@ class TokenThrottle:
         self._attempts: OrderedDict[str, _Attempts] = OrderedDict()
 
     def seconds_to_wait(self, address: str) -> float:
-        """Returns for how long no token of this address is looked at; 0 if the next one is."""
+        """Returns for how long tokens from this address are not checked; 0 if the next one is."""
         attempts = self._attempts.get(address)
         return max(0.0, attempts.wait_until - self._clock()) if attempts else 0.0
 

@@ -24,7 +24,7 @@ MAX_MESSAGE_BYTES = 2 * 1024 * 1024
 """Limit of a WebSocket message, which is a picture of a browser's camera."""
 MAX_SIDE_PX = 1920
 _MAX_UNACKNOWLEDGED = 2
-"""Pictures that are sent before the viewer has shown them; with more, each would be older when it is shown."""
+"""Pictures that are sent before the viewer has shown them; more would only add latency."""
 _STATUS_INTERVAL_SECONDS = 1.0
 
 CLOSE_UNKNOWN_STREAM = 4404
@@ -34,7 +34,7 @@ CLOSE_CAMERA_IN_USE = 4409
 
 
 class _InvalidMessageError(Exception):
-    """A message of the client is not what the protocol says."""
+    """A message of the client violates the protocol."""
 
 
 @router.websocket("/api/streams/{name}/live")
@@ -78,7 +78,7 @@ async def _run_viewer(websocket: WebSocket, viewer: _ViewerConnection) -> None:
 
 
 async def _close(websocket: WebSocket, code: int, reason: str) -> None:
-    """Closes the connection; one whose client has gone meanwhile is closed already."""
+    """Closes the connection, unless the client has closed it already."""
     if websocket.application_state is WebSocketState.CONNECTED:
         with suppress(WebSocketDisconnect, RuntimeError):
             await websocket.close(code, reason)

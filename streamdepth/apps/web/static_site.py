@@ -1,4 +1,4 @@
-"""Writes a page that computes depth in the visitor's browser, for any server of files; nothing is uploaded."""
+"""Writes a static web page that computes depth in the visitor's browser; nothing is uploaded."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def write_static_site(
     """Writes the page with the model and ONNX Runtime Web, about 51 MB, of which a visitor loads 23 MB or 36 MB.
 
     Args:
-        folder: the folder to make; one that is there has to be empty.
+        folder: the folder to make; an existing one must be empty.
         network: the built-in model, see `factory.make_network`.
         runtime: the npm package onnxruntime-web, as .tgz or as a folder.
         colormap: the colors that the page shows first.
-        overwrite: files in `folder` may be replaced; others there stay.
+        overwrite: files in `folder` may be replaced; other files there are kept.
 
     Raises:
         ConfigError: the runtime is missing ("no-runtime") or not usable ("bad-runtime"), the network is not the

@@ -22,10 +22,10 @@ from streamdepth.sinks.zones.records import depth_figure, finite, zone_depth
 
 
 def build_status(session: WebSession, viewers: dict[str, int], sequence: int) -> StatusOut:
-    """Builds the status of now.
+    """Builds the current status.
 
     Args:
-        session: what to describe.
+        session: the session to describe.
         viewers: name of a stream -> number of its viewers.
         sequence: number of this status, see `StatusOut.sequence`.
     """

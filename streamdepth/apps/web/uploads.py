@@ -21,7 +21,7 @@ PATH = "/api/conversions"
 _SILENCE_SECONDS = 20.0
 """Longest time between two parts of an upload."""
 _MIN_BYTES_PER_SECOND = 20_000
-"""An upload that is slower on the whole is cut off."""
+"""Mean rate below which an upload is cut off."""
 _STATUS_BY_CODE = {"too-large": 413, "too-many": 429}
 _BODY = {"required": True, "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
 
@@ -104,7 +104,7 @@ async def _receive(request: Request, conversion: Conversion) -> None:
 
 
 def _settings_of(stream: WebStream, settings: Settings) -> Settings:
-    """Returns the settings of a conversion that looks as a stream does now."""
+    """Returns the settings of a conversion that is drawn like a stream is now."""
     drawn, controls = stream.render_options, stream.controls.value
     return settings.replace(
         style=drawn.style, colormap=drawn.colormap, alpha=drawn.alpha, invert=False, smooth=controls.smooth

@@ -14,12 +14,12 @@ SHUTDOWN_SECONDS = 1.0
 IDLE_TIMEOUT_SECONDS = 10.0
 """Longest time that a connection may be open without a request, at its beginning and between two requests."""
 SLOW_READER_SECONDS = 20.0
-"""Longest time that a connection may take nothing of what is sent to it."""
+"""Longest time that a client may read nothing of the data sent to it."""
 _SEND_BUFFER_BYTES = 256 * 1024
 
 
 class GracefulServer(uvicorn.Server):
-    """A server that closes all connections at its end, and aborts those that do not answer, as of a sleeping phone."""
+    """A server that closes all connections at its end, and aborts those of clients that do not answer."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         timer = asyncio.get_running_loop().call_later(SHUTDOWN_SECONDS, self._abort_connections)
@@ -34,9 +34,9 @@ class GracefulServer(uvicorn.Server):
 
 
 class _SlowReaderTimeout(asyncio.Protocol):
-    """Part of a protocol that aborts its connection when the other side reads nothing of what is sent to it.
+    """A mixin for protocols that aborts a connection whose client reads nothing of the data sent to it.
 
-    Such a viewer would keep its place, and the pictures that wait for it, for ever.
+    Such a viewer would otherwise occupy a place and memory for ever.
     """
 
     loop: asyncio.AbstractEventLoop
@@ -65,11 +65,11 @@ class _SlowReaderTimeout(asyncio.Protocol):
 
 
 class ViewerProtocol(_SlowReaderTimeout, WebSocketsSansIOProtocol):
-    """WebSockets that end when the viewer reads nothing."""
+    """WebSockets that are aborted when the viewer reads nothing."""
 
 
 class IdleTimeoutProtocol(_SlowReaderTimeout, H11Protocol):
-    """HTTP that aborts connections which send no request or read no response: idle ones cannot use up all places.
+    """HTTP that aborts connections without a request or with an unread response, so that they do not use up all places.
 
     uvicorn's own limit starts only after the first response, and ends with the next byte.
     """
@@ -84,7 +84,7 @@ class IdleTimeoutProtocol(_SlowReaderTimeout, H11Protocol):
     def _check_idle(self, previous: RequestResponseCycle | None) -> None:
         """Aborts the connection if nothing has happened since the last check.
 
-        previous: the request that was the newest one at the last check.
+        `previous` is the newest request at the last check.
         """
         if self not in self.connections:  # it is closed, or has become a WebSocket
             return

@@ -1,4 +1,4 @@
-"""The depth in the zones of a stream over the last two minutes, as the page plots it."""
+"""The depth in the zones of a stream over the last two minutes, for the page's plots."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ZoneHistories:
         self._zones: list[WatchedZone] = []
 
     def add_states(self, states: Sequence[ZoneState]) -> None:
-        """Takes the states of all zones at the next frame; zones that are not among them are forgotten."""
+        """Adds the states of all zones at the next frame; zones without a state are forgotten."""
         with self._lock:
             known = {watched.state.zone: watched for watched in self._zones}
             self._zones = [_updated(known.get(state.zone) or WatchedZone(state), state) for state in states]

@@ -20,7 +20,7 @@ _MAX_ZONES = 32
 
 @router.put("/api/streams/{name}/zones/{zone}", tags=["zones"], responses=error_responses(404, 409))
 async def put_zone(request: Request, name: StreamName, zone: ZoneName, wanted: ZoneIn) -> StatusOut:
-    """Watches a zone from the next frame on, in place of one of the same name; for everybody, until the server ends."""
+    """Adds or replaces a zone from the next frame on, for all viewers until the server ends."""
     stream = find_stream(request, name)
     made = _make_zone(stream, zone, wanted)
     zones = {known.name: known for known in stream.zones.zones} | {zone: made}
@@ -32,7 +32,7 @@ async def put_zone(request: Request, name: StreamName, zone: ZoneName, wanted: Z
 
 @router.delete("/api/streams/{name}/zones/{zone}", tags=["zones"], responses=error_responses(404))
 async def delete_zone(request: Request, name: StreamName, zone: ZoneName) -> StatusOut:
-    """Watches a zone no longer."""
+    """Removes a zone."""
     sink = find_stream(request, name).zones
     if zone not in [known.name for known in sink.zones]:
         raise HTTPException(404, "there is no such zone; the status names them")
@@ -41,7 +41,7 @@ async def delete_zone(request: Request, name: StreamName, zone: ZoneName) -> Sta
 
 
 def _make_zone(stream: WebStream, name: str, wanted: ZoneIn) -> Zone:
-    """Makes the zone. Raises HTTPException 409 before the first picture, and 422 for a zone that cannot be."""
+    """Makes the zone. Raises HTTPException 409 before the first picture, and 422 for an impossible zone."""
     info, newest = stream.live.info, stream.live.newest
     if info is None or newest is None:
         raise HTTPException(409, "the stream has no picture yet; try again when it is live")

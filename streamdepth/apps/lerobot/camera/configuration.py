@@ -32,7 +32,7 @@ class StreamDepthCameraConfig(CameraConfig):  # type: ignore[misc]  # lerobot is
     intrinsics_path: Path | None = None
     """A JSON file to write with the camera's intrinsics when it is connected."""
     connect_timeout_s: float = 60.0
-    """Longest time until the first frame with depth; loading the model is in it."""
+    """Longest time until the first frame with depth, including the loading of the model."""
 
     def settings(self) -> Settings:
         """Returns the settings of the stream. Raises ConfigError as `config.load` does."""

@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def _as_known_error(error: Exception) -> Exception:
-    """Returns a StreamDepthError for an error of the system, such as a wrong path; other errors as they are."""
+    """Returns a StreamDepthError for an error of the system, such as a wrong path; other errors unchanged."""
     if not isinstance(error, OSError) or error.errno is None:
         return error
     path = f"'{error.filename}'" if error.filename else "a file or a stream"

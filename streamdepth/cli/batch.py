@@ -1,4 +1,4 @@
-"""`convert` of many files: progress over all, a line for each, failures at the end."""
+"""`convert` for many files: total progress, a line for each file, and the failures at the end."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MAX_NOTES = 20
 
 
 def convert_all(settings: Settings, *, is_quiet: bool) -> type[StreamDepthError] | None:
-    """Converts the files of the settings and prints the outcome. Returns the class of the first error, None without."""
+    """Converts the files of the settings and prints the outcome. Returns the class of the first error, or None."""
     stats = ReportFile(settings)
     logged = nullcontext() if is_verbose() else notices_not_logged()
     with logged, _BatchBar(is_quiet=is_quiet) as bar, interrupt_on_stop_signals():

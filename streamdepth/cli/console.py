@@ -1,4 +1,4 @@
-"""The two consoles of all verbs, logging to the screen, and facts as JSON."""
+"""Consoles for standard output and standard error, logging to the screen, and facts as JSON."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from streamdepth.utils.redact import redact_text
 
 
 class _EscapingConsole(Console):
-    """A console that escapes control characters in all texts; only its own sequences reach the terminal."""
+    """A console that escapes control characters in all texts, so that no text can control the terminal."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         for segment in super().render(renderable, options):

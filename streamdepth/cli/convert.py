@@ -137,7 +137,7 @@ def run_pipeline(settings: Settings, *, is_quiet: bool) -> None:
 
 
 def _record_speed(settings: Settings, report: Report) -> None:
-    """Keeps the speed of the network for `streamdepth models`, where enough frames have gone through it one by one."""
+    """Stores the speed of the network for `streamdepth models`, if it ran on enough frames one by one."""
     from streamdepth.utils.speeds import record_speed
 
     milliseconds = report.latency_ms.get("infer", {}).get("p50", 0.0)

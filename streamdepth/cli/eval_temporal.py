@@ -86,7 +86,7 @@ def _check_given(depth: Path | None, raw: Path | None, given: dict[str, Any]) ->
 
 
 def _check_outputs(plot: Path | None, video: Path | None, settings: Settings) -> None:
-    """Raises ConfigError or SinkOpenError before the work for outputs that cannot be written."""
+    """Raises ConfigError or SinkOpenError, before any work, for outputs that cannot be written."""
     from streamdepth.render.plots import check_plots
     from streamdepth.sinks.muxer import VIDEO_FORMATS
     from streamdepth.sinks.output_checks import check_output
@@ -119,7 +119,7 @@ class TemporalEvaluation:
         return make_source(self.video, self.settings)
 
     def take_truth(self, truth: Path | None, farthest_m: float | None, cuts: str | None) -> None:
-        """Takes the true depth, the camera and the cuts, where they are given."""
+        """Reads the true depth, the camera and the cuts, if they are given."""
         from streamdepth.evaluation.datasets import DepthDataset
         from streamdepth.evaluation.steadiness.clip import read_cuts
         from streamdepth.evaluation.steadiness.inputs import open_truth, read_camera
@@ -136,7 +136,7 @@ class TemporalEvaluation:
         self.truth_options = TruthOptions(farthest_m or FARTHEST_M, *(camera or ()))
 
     def take_depth(self, depth: Path, raw: Path | None) -> None:
-        """Takes the depth to be scored from files."""
+        """Reads the depth to be scored from files."""
         from streamdepth.evaluation.steadiness.clip import EvaluationClip
         from streamdepth.evaluation.steadiness.inputs import open_depth
 
@@ -184,7 +184,7 @@ class TemporalEvaluation:
         return score_clip(self.clip, truth_options, same_unit=self.clip.same_unit)
 
     def draw(self, score: TemporalScore, plot: Path | None, video: Path | None) -> None:
-        """Writes the plot and the video, where they are asked for."""
+        """Writes the plot and the video, if their paths are given."""
         from PIL import Image
 
         from streamdepth.evaluation.steadiness import report as temporal_report

@@ -38,7 +38,7 @@ def volume(
     *,
     flags: Flags,
 ) -> None:
-    """Measure what stands on the ground inside a region of a picture, in meters.
+    """Measure the volume of a heap or an object on the ground in a region of a picture.
 
     Example: streamdepth volume heap.jpg --region 300,200,400,300 --camera-height 1.5m --fov 65
     """

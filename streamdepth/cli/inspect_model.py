@@ -1,4 +1,4 @@
-"""Prints what an ONNX file tells, what is guessed of it, and what it makes of a test picture."""
+"""Prints the description of an ONNX file, stated or guessed, and its result for a test picture."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _print_facts(path: Path, found: Inspection) -> None:
 
 
 def _run(found: Inspection, pixels: Image) -> DepthFrame:
-    """Runs the test picture, and prints what came out."""
+    """Runs the model on the test picture and prints facts of the result."""
     frame, estimator = Frame(pixels, 0, 0, Fraction(1), 0.0, "test"), found.estimator
     estimator.warm_up(*frame.size)
     began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Progress of a run: a bar on a terminal, a line now and then elsewhere."""
+"""Progress of a run: a bar on a terminal, or else a line every ten seconds."""
 
 from __future__ import annotations
 

@@ -10,11 +10,11 @@ from typing import Any, TextIO, cast
 
 
 def protect_standard_streams() -> None:
-    """Makes printing safe, whatever a shell has connected the two streams to.
+    """Makes printing safe for any target that a shell connects the two streams to.
 
-    A stream that was closed before the start goes nowhere. Characters that the encoding lacks, and bytes of file names
-    that are no UTF-8, are written as escapes. Standard error never fails: a full disk or a closed terminal behind it
-    must not make a failure of work that succeeds.
+    Output to a stream that was closed before the start is discarded. Characters that the encoding lacks, and bytes of
+    file names that are not UTF-8, are written as escapes. Standard error never raises: a full disk or a closed terminal
+    must not make a successful command fail.
     """
     if sys.stdout is None:
         sys.stdout = _open_null_device()
@@ -27,7 +27,7 @@ def protect_standard_streams() -> None:
 
 
 def flush_standard_output() -> bool:
-    """Writes out what standard output still has. Returns False if that failed for another reason than a closed pipe."""
+    """Flushes standard output. Returns False if that failed for another reason than a closed pipe."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -43,12 +43,12 @@ def _open_null_device() -> TextIO:
 
 
 def _discard_standard_output() -> None:
-    """Sends what is left to the null device; else the interpreter would complain once more when it ends."""
+    """Redirects the rest to the null device, since otherwise the interpreter would print an error at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _ForgivingStream:
-    """A text stream that forgets what it cannot write."""
+    """A text stream that discards text that it cannot write."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

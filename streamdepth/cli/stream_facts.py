@@ -38,7 +38,7 @@ def _duration(seconds: Fraction) -> str:
 
 
 def _picture_facts(container: InputContainer) -> list[tuple[str, str]]:
-    """Returns rows for what only a decoded picture tells: rotation and HDR."""
+    """Returns rows for facts that only a decoded picture has: rotation and HDR."""
     import av
 
     from streamdepth.sources.hdr import CURVES

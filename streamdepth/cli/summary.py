@@ -1,4 +1,4 @@
-"""The last lines of a run: how it went, and where its result is, how long and how large."""
+"""The last lines of a run: its course, and the place, duration and size of its result."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def note_lines(pipeline: Pipeline) -> list[str]:
 
 
 def engine_line(report: Report, reason: str = "") -> str:
-    """Returns one line: the model, why it runs where it does, and latencies."""
+    """Returns one line: the model, its engine and device, the reason for these, and latencies."""
     total = report.latency_ms.get("total", {})
     return (
         f"{report.model} on {report.engine} {report.device} {report.precision}{f' ({reason})' if reason else ''}, "
@@ -54,7 +54,7 @@ def engine_line(report: Report, reason: str = "") -> str:
 
 
 def frames_line(report: Report) -> str:
-    """Returns how many frames were written and how fast, and what was left out and why."""
+    """Returns the number of written frames, their rate, and the numbers of frames left out by cause."""
     drops = ", ".join(f"{n} {cause.replace('_', ' ')}" for cause, n in report.dropped.items())
     return (
         f"{report.written} of {report.read} frames in {report.seconds:.1f} s ({report.fps:.1f} fps)"

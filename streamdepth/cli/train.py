@@ -27,8 +27,8 @@ app = typer.Typer(
 FINE_TUNING = {"start": "nano", "steps": 1000, "encoder_rate": 1e-4, "decoder_rate": 3e-4, "validation_share": 0.1}
 """Settings of fine-tuning that differ from a training from scratch: few steps, low rates, and a validation share."""
 KEEP = 0.5
-"""Weight of labels by the network itself, before the training, beside those by motion, which say nothing of sky and
-bare walls: so they are not forgotten."""
+"""Weight of the network's own depth before the training as labels beside those by motion. It preserves what the network
+knows of sky and bare walls, for which motion gives no labels."""
 
 
 @app.command()
@@ -144,7 +144,7 @@ def motion(
     changes: dict[str, Any],
     flags: Flags,
 ) -> None:
-    """Teach nano your place by a moving camera's own footage, without a teacher: what moves past shows how far it is.
+    """Teach nano your place from videos of a moving camera, whose motion gives depth without another model.
 
     Example: streamdepth train motion walk.mp4 -o runs/place
     """
@@ -254,7 +254,7 @@ def _report(result: TrainingResult) -> None:
 
 @contextmanager
 def _bar(name: str, total: int | None, quiet: bool) -> Iterator[Callable[..., None]]:
-    """Shows a progress bar on a terminal; yields a function of the number done and of what rich's `update` takes."""
+    """Shows a progress bar on a terminal; yields a function that updates it, with arguments of rich's `update`."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, disable=quiet or not err.is_terminal) as progress:
         task = progress.add_task(name, total=total)

@@ -80,14 +80,14 @@ def vignette(images: Tensor, dice: Dice) -> Tensor:
 
 
 def night(images: Tensor, dice: Dice) -> Tensor:
-    """Makes night of day: little light, amplified, with shot noise that grows with the root of the light."""
+    """Simulates night: little light, amplified, with shot noise that grows with the root of the light."""
     photons = 255 * dice.uniform(images, 0.04, 0.2) * images
     noisy = (photons + photons.sqrt() * dice.normal_like(photons)).clamp_min(0)
     return noisy.round() * dice.uniform(images, 2, 6) / 255
 
 
 def blur(images: Tensor, dice: Dice) -> Tensor:
-    """Blurs as defocus or motion do: by a Gaussian, round or drawn out along a direction."""
+    """Simulates defocus or motion blur by a Gaussian, round or elongated along a direction."""
     (count, channels), rng = images.shape[:2], dice.choices
     width = uniform(count, 0.4, 1.4, rng)
     length = torch.where(torch.rand(count, generator=rng) < 0.4, uniform(count, 1.0, 3.0, rng), width)
@@ -113,7 +113,7 @@ def noise(images: Tensor, dice: Dice) -> Tensor:
 
 
 def small(images: Tensor, dice: Dice) -> Tensor:
-    """Makes pictures as if taken with fewer pixels and enlarged."""
+    """Simulates pictures of low resolution that were enlarged."""
     factor = float(uniform(1, 0.35, 0.75, dice.choices))
     size = [max(8, round(side * factor)) for side in images.shape[2:]]
     reduced = F.interpolate(images, size, mode="bilinear", align_corners=False, antialias=True)

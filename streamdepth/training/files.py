@@ -1,4 +1,4 @@
-"""Files of a training, each of which is complete or not there."""
+"""Files of a training, each of which is either complete or missing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from streamdepth.sinks.write_errors import map_write_errors
 def write_file(path: Path, content: bytes) -> None:
     """Writes a file atomically, with its folder; replaces an older one.
 
-    Raises SinkWriteError, or DiskFullError where there is no room; then nothing is left.
+    Raises SinkWriteError, or DiskFullError on a full disk; no partial file is left.
     """
     with map_write_errors(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)

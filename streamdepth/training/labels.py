@@ -26,7 +26,7 @@ INFINITY = 65535
 DEPTH_SCALE = 1000
 """PNG values per meter; for relative depth per distance of the nearest pixel."""
 MAX_SIDE_PX = 640
-"""Longer side to which pictures are reduced; the student never sees more."""
+"""Longer side to which pictures are reduced; the student is trained on no larger ones."""
 
 
 def write_labels(
@@ -50,8 +50,8 @@ def write_labels(
         on_picture: called with the number of pictures so far.
 
     Raises:
-        ConfigError: the folder has labels of another teacher or source (code "other-labels"), or an index that cannot
-            be read ("unreadable").
+        ConfigError: the folder has labels of another teacher or source (code "other-labels"), or its index cannot be
+            read ("unreadable").
         SourceError, EstimatorError: as the source and the teacher raise them.
         SinkWriteError: the folder cannot be written.
     """

@@ -1,7 +1,7 @@
 """The pictures of a training in a few small files, to carry to a machine with a GPU.
 
 A pack is a folder of `part-*.zip`, each with pictures and codes of depth as WebP, `SET/NUMBER.webp` and
-`SET/NUMBER.codes.webp`. Colors lose a little; the codes keep `BITS` bits, which is less than their truth is worth.
+`SET/NUMBER.codes.webp`. Colors are compressed with a small loss; the codes are reduced to `BITS` bits.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SHORT_SIDE = 240
 """px; larger pictures are reduced to it."""
 BITS = 10
 PART_BYTES = 36_000_000
-"""No part is larger."""
+"""Largest size of a part."""
 _LEVELS = 2**BITS - 2
 _LOSSLESS, _GOOD = 101, 80
 _PARTS = "part-*.zip"

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 WHOLE = 0.35
-"""Share of the views that show the whole picture, squeezed to the view's aspect as far as `SQUEEZE` allows."""
+"""Share of the views that show the whole picture, resized to the view's aspect as far as `SQUEEZE` allows."""
 SQUEEZE = 1.4
 CLOSEST = 0.45
-"""The other views show this part of the possible height and width at least."""
+"""Smallest part of the possible height and width that the other views show."""
 ROLLS = ((0.0, 0.4), (8.0, 0.4), (35.0, 0.2))
-"""Largest roll in degrees, and how often."""
+"""Largest roll in degrees, and its probability."""
 
 
 def uniform(count: int, low: float, high: float, rng: torch.Generator) -> Tensor:
@@ -63,7 +63,7 @@ def rotations(degrees: Tensor) -> Tensor:
 
 
 def about(linear: Tensor, size: tuple[int, int], targets: Tensor) -> Tensor:
-    """Returns maps of `linear` (N, 2, 2) by which the middle of a view of `size` lies at `targets` (N, 2)."""
+    """Returns maps with linear part `linear` (N, 2, 2) that put the middle of a view at `targets` (N, 2)."""
     middle = torch.tensor([size[1] / 2 - 0.5, size[0] / 2 - 0.5])
     shift = targets - 0.5 - linear @ middle
     return torch.cat([linear, shift[:, :, None]], 2)
@@ -78,7 +78,7 @@ def sample_grid(place: Tensor, size: tuple[int, int], shape: tuple[int, int]) ->
 
 
 def shrink_factor(place: Tensor) -> float:
-    """Returns the number of the picture's pixels that fall on one of the view, along one axis."""
+    """Returns the number of the picture's pixels per pixel of the view, along one axis."""
     return float(torch.linalg.det(place[:, :2]).abs().sqrt())
 
 

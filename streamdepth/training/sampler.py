@@ -20,15 +20,15 @@ from streamdepth.training.samples import Sample, read_samples
 from streamdepth.training.settings import TrainSet, TrainSettings
 
 POWER = 0.1
-"""Exponent of the number of pictures in the chance of a set: nearly uniform over places."""
+"""Exponent of the number of pictures in the probability of a set; sets are drawn nearly uniformly."""
 MOST_PASSES = 4.0
-"""Largest chance of a picture, relative to the mean of all."""
+"""Largest probability of a picture, relative to the mean of all."""
 FLAT = 0.3
-"""Deviation of a view's truth, relative to the whole picture's, below which the view has less weight."""
+"""Deviation of a view's truth, relative to the whole picture's, below which the view gets less weight."""
 LEAST_KNOWN = 64
 """Number of known px below which a view has no weight."""
 BLURRED = 1.4
-"""Reduction from which on pictures are averaged over 2x2 px first, so that they do not shimmer."""
+"""Reduction above which pictures are first averaged over 2x2 px, against aliasing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Batch:
 
 
 def sampling(counts: Sequence[int], weights: Sequence[float]) -> Tensor:
-    """Returns the (S,) chances of sets with so many pictures and such weights, capped by MOST_PASSES."""
+    """Returns the (S,) probabilities of sets with these numbers of pictures and weights, limited by MOST_PASSES."""
     count = torch.tensor(counts, dtype=torch.float64)
     chance = torch.tensor(weights, dtype=torch.float64) * count**POWER
     cap = MOST_PASSES * count / count.sum()
@@ -66,7 +66,7 @@ def sampling(counts: Sequence[int], weights: Sequence[float]) -> Tensor:
 def read_sets(root: Path, sets: Sequence[TrainSet]) -> Iterator[list[Sample]]:
     """Yields the samples of each set, from folders in `root` or from the pack that `root` is.
 
-    Raises SourceOpenError when a set cannot be read, or holds nothing to learn from.
+    Raises SourceOpenError when a set cannot be read, or has no usable picture.
     """
     for data in sets:
         if is_pack(root):
@@ -92,7 +92,7 @@ def make_sampler(root: Path, settings: TrainSettings, device: torch.device) -> t
 
 
 def _split_off(samples: list[Sample], share: float) -> list[Sample]:
-    """Removes the end of `samples` and returns it; in a video, neighboring frames are too alike to be split."""
+    """Removes the end of `samples` and returns it, since neighboring frames of a video are too similar to be split."""
     count = min(math.ceil(len(samples) * share), len(samples) - 1)
     held_back = samples[len(samples) - count :]
     del samples[len(samples) - count :]
@@ -100,7 +100,7 @@ def _split_off(samples: list[Sample], share: float) -> list[Sample]:
 
 
 class BatchSampler:
-    """Draws batches from `sets` of samples, each set with its chance; a seed and a step always give the same batch."""
+    """Draws batches from `sets` of samples by their probabilities; a seed and a step always give the same batch."""
 
     def __init__(self, sets: Sequence[Sequence[Sample]], chances: Tensor, device: torch.device, seed: int = 0) -> None:
         self.sets, self.chances, self.device, self.seed = sets, chances, device, seed
@@ -140,7 +140,7 @@ class BatchSampler:
 
 
 def view_weights(truth: Tensor) -> Tensor:
-    """Returns (N,): 1, less for a view that is flat against its whole picture, 0 for one with next to no truth."""
+    """Returns (N,) weights: 1, less for a view that is flat compared to its whole picture, 0 with hardly any truth."""
     known = truth.isfinite()
     count = known.flatten(1).sum(1)
     median = truth.flatten(1).nanmedian(1).values[:, None, None]

@@ -1,7 +1,7 @@
 """Pictures with ground truth in memory; depth of every kind is kept as inverse depth up to scale and shift.
 
-The losses ignore a picture's scale and shift, and so 16-bit codes that rise with inverse depth say all of it, be the
-truth meters, disparity or inverse depth of unknown scale and shift.
+The losses ignore a picture's scale and shift, so that 16-bit codes linear in inverse depth suffice, whether the truth
+is meters, disparity or inverse depth of unknown scale and shift.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ SHORT_SIDE = 288
 """Larger pictures are reduced to this short side, px."""
 Codes = npt.NDArray[np.uint16]
 FARTHEST, NEAREST = 1, 65535
-"""Codes of a picture's least and largest inverse depth; 0 is unknown."""
+"""Codes of a picture's smallest and largest inverse depth; 0 is unknown."""
 STRAY = 0.0005
-"""Share of the known pixels at either end that may be stray ones: they do not widen the range of the codes."""
+"""Share of the known pixels at either end that are treated as outliers, which do not widen the range of the codes."""
 
 Quality = Literal["sparse", "sensor", "views", "exact"]
 DETAIL_WEIGHTS: dict[Quality, float] = {"sparse": 0.0, "sensor": 0.3, "views": 0.5, "exact": 1.0}
-"""Weight of gradients in the loss: none between sparse dots, little where sensors blur edges, all where depth is
-rendered."""
+"""Weight of gradients in the loss: 0 between sparse points, small for sensors, which blur edges, 1 for rendered
+depth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Sample:
 
 
 def read_samples(folder: Path, quality: Quality, *, border: int = 0) -> list[Sample]:
-    """Returns the pictures of a dataset whose truth is worth learning, at most SHORT_SIDE px on the short side.
+    """Returns the pictures of a dataset with usable truth, at most SHORT_SIDE px on the short side.
 
     border: px cut away on each side. Raises SourceOpenError when the set cannot be read.
     """
@@ -92,15 +92,15 @@ def encode(inverse: DepthMap) -> Codes:
 LEAST_KNOWN = 400
 """Number of known px below which a picture is left out."""
 LEAST_RANGE = 0.02
-"""Range of inverse depth, as a share of its median, below which a truth is flat."""
+"""Range of inverse depth, as a share of its median, below which truth counts as flat."""
 MOST_ROUGH = 0.05
-"""Mean difference of neighbors, as a share of the range, above which a truth is broken: all noise, no surface."""
+"""Mean difference of neighbors, as a share of the range, above which truth counts as broken, since it is only noise."""
 
 
 def is_usable(inverse: DepthMap, *, is_affine: bool = False) -> bool:
-    """Returns True if (H, W) inverse depth, NaN = unknown, is worth learning: known in places, not flat, not broken.
+    """Returns True if (H, W) inverse depth, NaN = unknown, is usable: known in places, not flat, not broken.
 
-    Affine truth has no zero, and so nothing to call it flat against but being constant.
+    Truth that is affine has no zero, so that it counts as flat only if it is constant.
     """
     known = inverse[np.isfinite(inverse)]
     if known.size < LEAST_KNOWN:

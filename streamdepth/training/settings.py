@@ -20,7 +20,7 @@ class TrainSet(_Section):
     """A dataset that a training uses."""
 
     name: str
-    """Name of the folder in the folder of the datasets, or its whole path."""
+    """Name of the folder within the folder of the datasets, or its whole path."""
     weight: float = Field(1.0, gt=0)
     """Frequency with which it is drawn, relative to the others; it grows with the 0.1th power of the pictures, too."""
     border: int = Field(0, ge=0)
@@ -46,7 +46,7 @@ class StepSettings(_Section):
     batch: int = Field(16, gt=0)
     """Number of views in a step."""
     pairs: int = Field(4, ge=0)
-    """Number of them that are second views of a picture, on which the network shall agree with the first view."""
+    """Number of them that are second views of a picture, with which the first view's depth should agree."""
     sizes: Annotated[Sizes, AfterValidator(_check_sizes)] = (
         (192, 256),
         (192, 256),
@@ -88,7 +88,7 @@ class TrainSettings(StepSettings):
     agreement: float = Field(0.7, ge=0)
     """Weight of the difference between two views of a picture."""
     average: float = Field(0.998, ge=0, lt=1)
-    """Decay of the moving average of weights, which is what is saved."""
+    """Decay of the moving average of weights, which is saved as the result."""
     save_every: int = Field(100, gt=0)
     """Least number of steps between two checkpoints."""
     save_seconds: float = Field(0.0, ge=0)
@@ -108,7 +108,7 @@ class TrainSettings(StepSettings):
 
 
 def read_settings(path: Path) -> dict[str, object]:
-    """Returns the unchecked values of a YAML file, over those of the file beside it that it names as its `base`.
+    """Returns the unchecked values of a YAML file, merged over those of the `base` file that it names.
 
     Raises ConfigError: "unreadable", or "no-settings".
     """

@@ -1,4 +1,4 @@
-"""The training loop: it can be resumed, is reproducible on one machine, and logs a JSON line at every save."""
+"""The training loop, which can be resumed, is reproducible on one machine, and logs a JSON line at every save."""
 
 from __future__ import annotations
 
@@ -164,9 +164,9 @@ class Trainer:
 
     @property
     def _origin(self) -> list[str]:
-        """The start and the sets, which must all be there when a training is resumed; more sets may come.
+        """Returns the start and the sets, all of which must exist when a training is resumed; sets may be added.
 
-        Sets inside of the training's folder may move with it.
+        Sets inside the training's folder may move with it.
         """
         out = self.out.resolve()
         sets = [Path(data.name) for data in self.settings.sets]
@@ -227,7 +227,7 @@ def _draw(sampler: BatchSampler, settings: TrainSettings, step: int) -> Batch:
 
 
 def write_log(out: Path, row: Mapping[str, float]) -> None:
-    """Adds a line to the log and draws its curves anew.
+    """Adds a line to the log and redraws its curves.
 
     Raises SinkWriteError, and ConfigError (code "bad-log") for a damaged log.
     """
@@ -261,13 +261,13 @@ def train(
     Args:
         root: the folder of the datasets, or of their pack.
         out: the folder of checkpoint, log and weights; a stopped training in it is resumed.
-        settings: all else.
+        settings: all settings of the training.
         device: torch's name of the device.
         on_progress: called after every step.
 
     Raises:
         SourceOpenError: pictures cannot be read.
-        ConfigError: there is a checkpoint of another training.
+        ConfigError: the folder has a checkpoint of another training.
         SinkWriteError: the folder cannot be written.
         MissingDependencyError: matplotlib is missing, which draws the curves.
     """

@@ -1,6 +1,6 @@
-"""The test of depth maps against each other: only places that several views agree on are kept.
+"""The consistency check of depth maps: only depth on which several views agree is kept.
 
-What moves is at another place in each view, and so it drops out, with wrong matches and what only one view sees.
+It removes moving objects, which are at another place in each view, wrong matches, and places that only one view shows.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from streamdepth.training.motion.sweep import Floats32, SweptView
 TOLERANCE = 0.02
 """Relative difference of depth up to which two views agree."""
 AGREEING = 2
-"""Least number of other views that agree."""
+"""Smallest number of other views that must agree."""
 SPECKLE_PX = 40
 """Smaller regions of agreeing pixels are dropped."""
 

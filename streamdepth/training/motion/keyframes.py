@@ -1,6 +1,6 @@
-"""The choice of frames for stereo from a moving camera: apart by enough motion, and the sharpest among their neighbors.
+"""The choice of frames for stereo from a moving camera: with enough motion between them, each the sharpest nearby.
 
-Corners are followed from the last chosen frame (Lucas and Kanade, IJCAI 1981).
+Corners are tracked from the last chosen frame (Lucas and Kanade, IJCAI 1981).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ WINDOW = 0.3
 _TRACKED_SIDE_PX = 320
 _MAX_CORNERS, _MIN_CORNERS = 300, 20
 _LEAST_FOLLOWED = 0.3
-"""Share of corners below which two frames have nothing in common: a cut, or too fast a motion."""
+"""Smallest share of corners that can be tracked; with fewer there is a cut or too fast a motion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Keyframe:
     image: Image
     """(H, W, 3) uint8 RGB, reduced as all labels are."""
     is_cut: bool
-    """True if it has next to nothing in common with the one before; True for the first one."""
+    """True if it has almost nothing in common with the one before; True for the first one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,7 @@ class _Candidate:
 def choose_keyframes(frames: Iterable[Frame]) -> Iterator[Keyframe]:
     """Yields the frames of a video, in order, between which the picture has moved by about STEP.
 
-    A camera that stands still gives the first frame alone, whatever moves before it, as long as more than half of the
-    picture does not.
+    A static camera gives only the first frame, even if up to half of the picture moves.
     """
     anchor: _Candidate | None = None
     best: _Candidate | None = None
@@ -87,7 +86,7 @@ def _keyframe(chosen: _Candidate, *, is_cut: bool) -> Keyframe:
 
 
 def _motion(before: GrayImage, after: GrayImage) -> float:
-    """Returns the median way of corners as a share of the longer side; infinite where too few can be followed."""
+    """Returns the median motion of corners as a share of the longer side; infinite if too few can be tracked."""
     corners = cv2.goodFeaturesToTrack(before, _MAX_CORNERS, 0.01, 5)
     if before.shape != after.shape or corners is None or len(corners) < _MIN_CORNERS:
         return np.inf

@@ -1,4 +1,4 @@
-"""Labels from motion: pictures of a moving camera with the relative depth that its own views agree on.
+"""Labels from motion: pictures of a moving camera with relative depth on which its own views agree.
 
 The footage is taken in parts of PART keyframes or up to a cut, each of which is reconstructed by itself: scale and axes
 differ between parts, and to a training every picture has a scale of its own anyway.
@@ -36,7 +36,7 @@ LEAST_KNOWN = 0.1
 """Share of a picture whose depth must be known for it to be kept."""
 _STATE = "progress.json"
 OnProgress = Callable[[str, int, int], None]
-"""Called with what is done now, how far it is, and out of how many."""
+"""Called with the name of the current step, the number of items done, and their total."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def write_motion_labels(
         source: the video; it is opened and closed. What does not move must fill most of it.
         folder: becomes a dataset (see `evaluation.datasets`) of inverse depth in a unit of each picture's own. A
             stopped run goes on with the part that it had begun.
-        most_pictures: after so many labels no further part is begun.
+        most_pictures: number of labels after which no further part is begun.
         on_progress: called often.
 
     Raises:
@@ -109,13 +109,13 @@ class _State:
             raise ConfigError(f"cannot read '{self._path}': {error}; remove its folder", code="unreadable") from error
 
     def finish_part(self, next_frame: int) -> None:
-        """Keeps what a stopped run goes on from; without any label the next run finds the reason again."""
+        """Stores where a stopped run continues; without any label the next run starts from the beginning."""
         facts = {"next_frame": next_frame, "pictures": self.pictures, "known": self.known}
         if self.pictures:
             write_file(self._path, json.dumps(facts).encode())
 
     def error(self) -> ConfigError:
-        """Returns why there are no labels at all."""
+        """Returns the error that explains why there are no labels."""
         if self.errors:
             return self.errors[0]
         if self.read_frames < LEAST_VIEWS:
@@ -188,7 +188,7 @@ def depth_of_views(
 ) -> Iterator[tuple[View, Floats32]]:
     """Yields each view with the (h, w) inverse depth that other views confirm, NaN elsewhere.
 
-    on_view: called with the number of views that are swept.
+    `on_view` is called with the number of views done.
     """
     prepared = {view.index: prepare(view) for view in views}
     neighbors = {view.index: choose_neighbors(view, views, NEIGHBORS) for view in views}

@@ -1,4 +1,4 @@
-"""The choice of views to compare a view with: they share its places, from a good angle."""
+"""The choice of views for stereo with a view: they see the same places at a good angle."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from streamdepth.geometry.arrays import Floats
 from streamdepth.training.motion.structure import View
 
 ANGLE = 5.0
-"""Degrees between the rays of two views to one place that suit stereo best."""
+"""Best angle for stereo, in degrees, between the rays of two views to one place."""
 SPREADS = (1.5, 10.0)
 """Degrees below and above ANGLE at which the weight of a place has fallen to 0.6."""
 

@@ -16,9 +16,9 @@ CONTRAST = np.float32(12.0)
 
 
 def smooth_costs(costs: Floats32, gray: Floats32) -> Floats32:
-    """Returns the (h, w, planes) costs as means over the best ways that come from eight directions.
+    """Returns the (h, w, planes) costs as means over the best paths from eight directions.
 
-    gray: (h, w) the picture, whose edges make jumps cheap.
+    `gray` is the (h, w) picture, whose edges make jumps cheap.
     """
     total = np.zeros_like(costs)
     for turned in (False, True):  # along columns, then along rows
@@ -31,7 +31,7 @@ def smooth_costs(costs: Floats32, gray: Floats32) -> Floats32:
 
 
 def _along(costs: Floats32, gray: Floats32, shift: int) -> Floats32:
-    """Returns the costs of the best ways to each pixel from the first row on, `shift` columns further each row."""
+    """Returns the costs of the best paths to each pixel from the first row, moving `shift` columns in each row."""
     summed = np.empty_like(costs)
     summed[0] = costs[0]
     steps = np.abs(gray[1:] - _shifted(gray[:-1].T, shift).T)

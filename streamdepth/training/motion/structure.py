@@ -28,8 +28,8 @@ _OVERLAP = 8
 _LEAST_ANGLE = 4.0
 """Angle in degrees between the rays of the first two frames; hand-held video has less than COLMAP's default of 16."""
 _ALIKE, _ALL_ALIKE = 0.5, 0.95
-"""Shares of pairs of frames that one homography explains from which on the camera is said to only turn: where no poses
-are found, and without a try to find them."""
+"""Shares of pairs of frames explained by one homography above which the camera is said to only turn: the first after no
+poses were found, the second without an attempt to find them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +65,13 @@ def require_pycolmap() -> Any:
 
 
 def reconstruct(images: Mapping[int, Image]) -> list[list[View]]:
-    """Returns groups of views, each with a unit of its own; more than one where the footage falls apart.
+    """Returns groups of views, each with a unit of its own; several if the footage cannot be connected.
 
     images: index -> (H, W, 3) RGB of consecutive keyframes, all of one size and by one camera.
 
     Raises:
         ConfigError: no pose was found, because the camera only turns or sees a flat wall ("no-parallax"), or because
-            too little of the picture stands still or has texture ("no-poses").
+            too little of the picture is static and textured ("no-poses").
         MissingDependencyError: without pycolmap.
     """
     pycolmap = require_pycolmap()

@@ -2,7 +2,7 @@
 
 Collins, "A Space-Sweep Approach to True Multi-Image Matching" (CVPR 1996). The cost is one minus the normalized cross
 correlation of small windows, as the mean of the better half of the views, because occluders hide places from some of
-them (Kang et al., CVPR 2001). Nothing is rectified, so that the camera may go ahead, too.
+them (Kang et al., CVPR 2001). Nothing is rectified, so that the camera may also move forward.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ WIDEST_PX = 384
 """Longer side of the depth maps."""
 WINDOW_PX = 7
 STEP_PX = 0.8
-"""Way of a pixel from one plane to the next in the view that is furthest away."""
+"""Motion of a pixel from one plane to the next in the farthest view."""
 PLANES = (24, 128)
-"""Least and largest number of planes."""
+"""Smallest and largest number of planes."""
 RANGE = (0.5, 1.4)
-"""Inverse depths of the planes reach from the 2nd percentile of known places, times this, to the 98th, times that."""
+"""Factors for the 2nd and 98th percentile of the known inverse depths, which limit the planes."""
 NOISE = 3.0
 """Deviation of gray values, of 255, below which a window has no texture."""
 WORST_COST = 0.5
-"""Cost above which the best match is none."""
+"""Cost above which the best match is rejected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class _Warp:
         self.window = _Window(reference.gray)
 
     def places(self, inverse: float) -> tuple[Floats32, Floats32]:
-        """Returns (h, w) columns and rows of the other view that show what lies at an inverse depth."""
+        """Returns (h, w) columns and rows in the other view of the points at an inverse depth."""
         x, y, z = np.moveaxis(self.far + self.shift * np.float32(inverse), -1, 0)
         z = np.where(z > 1e-6, z, np.float32(np.nan))
         return x / z, y / z
@@ -132,7 +132,7 @@ def _planes(view: View, warps: Sequence[_Warp]) -> Floats32:
 
 
 def _winners(costs: Floats32, smooth: Floats32, planes: Floats32) -> Floats32:
-    """Returns the inverse depth of least smooth cost, between planes by a parabola; NaN where its match is bad."""
+    """Returns the inverse depth of the smallest smoothed cost, refined by a parabola; NaN for bad matches."""
     best = smooth.argmin(axis=-1)
     inner = np.clip(best, 1, len(planes) - 2)[..., None]
     before, here, after = (np.take_along_axis(smooth, inner + i, -1)[..., 0] for i in (-1, 0, 1))

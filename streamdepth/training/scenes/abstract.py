@@ -1,4 +1,4 @@
-"""Scenes of random bodies with random materials at all distances, which teach occlusion and nothing else."""
+"""Scenes of random bodies with random materials at all distances, to train occlusion."""
 
 from __future__ import annotations
 

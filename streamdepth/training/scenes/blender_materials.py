@@ -166,7 +166,7 @@ def _stain_group() -> bpy.types.NodeTree:
 
 
 def depth_material() -> bpy.types.Material:
-    """Returns the cheapest opaque material; for depth only the place of surfaces matters."""
+    """Returns the cheapest opaque material, for the rendering of depth."""
     result = bpy.data.materials.new("depth")
     graph = NodeGraph(result.node_tree)
     result.cycles.emission_sampling = "NONE"
@@ -175,7 +175,7 @@ def depth_material() -> bpy.types.Material:
 
 
 def _see_through(graph: NodeGraph, surface: Socket, color: Socket, share: float) -> Socket:
-    """Mixes in light that passes unbent, less of it at grazing angles."""
+    """Adds transparency without refraction, less of it at grazing angles."""
     through = graph.node("ShaderNodeBsdfTransparent", {"Color": color}).outputs[0]
     facing = graph.node("ShaderNodeLayerWeight", {"Blend": 0.3}).outputs["Facing"]
     factor = graph.math("MULTIPLY", graph.math("SUBTRACT", 1.0, facing), share)

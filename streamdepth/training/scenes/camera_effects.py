@@ -1,4 +1,4 @@
-"""A simulated camera: from linear light to a picture with the faults of real cameras."""
+"""A simulated camera: converts linear light to a picture with the defects of real cameras."""
 
 from __future__ import annotations
 

@@ -17,14 +17,14 @@ from streamdepth.training.scenes.surfaces import Surfaces
 from streamdepth.training.scenes.tiles import Floats, Numbers, Tiles, fractal
 
 SHADOWS = 3
-"""Lamps that cast shadows, the strongest; the others only shine."""
+"""Number of the strongest lamps, which cast shadows; the others do not."""
 AMBIENT_RAYS = 4
 BOUNCED = 0.25
-"""Share of ambient light that comes off other things where none comes directly."""
+"""Share of ambient light that is reflected by other objects where none arrives directly."""
 OFF = 2e-3
-"""m that secondary rays start off a surface."""
+"""Distance in m from the surface at which secondary rays start."""
 CORNERS = ((-0.25, -0.25), (0.25, -0.25), (-0.25, 0.25))
-"""px; where pixels on edges are sampled besides their center."""
+"""Additional samples of pixels on edges, in px from their center."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Caster:
         return light
 
     def _direct(self, points: Floats, normal: Floats) -> Floats:
-        """Returns (N, 3) light that lamps throw on surfaces, over pi."""
+        """Returns the (N, 3) irradiance of surfaces by lamps, over pi."""
         total = np.zeros_like(points)
         starts = points + OFF * normal
         reaching = [(lamp, *_incoming(lamp, points)) for lamp in self.scene.lamps]
@@ -106,7 +106,7 @@ class Caster:
         return np.asarray(sky.strength * (above * up + 0.25 * np.array(sky.horizon) * (1 - up)), np.float32)
 
     def _openness(self, rays: _Rays, hits: Hits, shape: tuple[int, int]) -> Floats:
-        """Returns the (N,) shares of ambient light that is not kept off by things near by, smoothed within surfaces."""
+        """Returns the (N,) shares of ambient light that nearby objects do not block, smoothed within surfaces."""
         seen = np.isfinite(hits.distance)
         points = rays.origins[seen] + rays.directions[seen] * hits.distance[seen, None]
         normal = hits.normal[seen]
@@ -122,7 +122,7 @@ class Caster:
         return np.asarray(BOUNCED + (1 - BOUNCED) * smooth, np.float32)
 
     def _sky(self, directions: Floats) -> Floats:
-        """Returns (N, 3) light from where nothing stands; indoors the ambient light's color."""
+        """Returns the (N, 3) light of rays that hit nothing; indoors the ambient light's color."""
         sky = self.scene.sky
         up = np.maximum(directions[:, 2], 0)
         color = _blend(np.array(sky.horizon), np.array(sky.zenith), up**0.55)

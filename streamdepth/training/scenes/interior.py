@@ -1,4 +1,4 @@
-"""The shell of a room with windows, doors and lamps, and a record of what stands where in it."""
+"""The shell of a room with windows, doors and lamps, and the places of the objects in it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Interior:
     occupied: list[tuple[float, float, float, float]] = field(default_factory=list)
     """(x, y, radius, height) of each object on the floor."""
     points_of_interest: list[Point] = field(default_factory=list)
-    """Points at which a camera may look from near by."""
+    """Points that a nearby camera may look at."""
     openings: list[list[Opening]] = field(default_factory=list)
 
     def length(self, wall: int) -> float:
@@ -203,7 +203,7 @@ def _door(rng: Rng, wide: float, high: float, trim: SurfaceMaterial) -> Parts:
 
 
 def _beyond(rng: Rng, wide: float, high: float) -> Parts:
-    """Returns what is seen through an open door: the end of a passage."""
+    """Returns the end of a passage, which is visible through an open door."""
     deep, high = rng.uniform(1.2, 4.0), high + 0.35
     middle = -THICK - deep / 2
     sides = [box((0.06, deep, high), (s * (wide / 2 + 0.5), middle, 0)) for s in (-1, 1)]
@@ -262,7 +262,7 @@ def _partition(rng: Rng, inside: Interior, material: SurfaceMaterial) -> None:
 
 
 def _outside(rng: Rng, scene: Scene) -> None:
-    """Adds what is seen through the windows."""
+    """Adds the view through the windows."""
     drop = choose(rng, (0.3, 3.5, 9.0))
     ground = sheet(lambda u, v: np.stack([600 * u - 300, 600 * v - 300, 0 * u - drop], axis=-1), (1, 1))
     scene.add([(ground, materials.grass(rng) if chance(rng, 0.5) else materials.asphalt(rng))])

@@ -47,10 +47,10 @@ def plan(pictures: int, kinds: Sequence[str]) -> Iterator[SceneViews]:
 
 
 def scene_rng(seed: int, kind: str, scene_index: int) -> np.random.Generator:
-    """Returns the random numbers of a scene."""
+    """Returns the random generator of a scene."""
     return np.random.default_rng([seed, zlib.crc32(kind.encode()), scene_index])
 
 
 def view_rng(seed: int, kind: str, scene_index: int, view: int) -> np.random.Generator:
-    """Returns the random numbers of a view."""
+    """Returns the random generator of a view."""
     return np.random.default_rng([seed, zlib.crc32(kind.encode()), scene_index, view + 1])

@@ -1,4 +1,4 @@
-"""Rooms of all kinds, full of objects, as seen by somebody with a camera in the hand."""
+"""Rooms of all kinds, full of objects, seen by a hand-held camera."""
 
 from __future__ import annotations
 

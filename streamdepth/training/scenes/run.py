@@ -24,7 +24,7 @@ MAX_VIEW_TRIES = 12
 """Number of views that are tried for one picture."""
 NEAREST_M = 0.1
 MIN_CONTRAST = 7.0
-"""Standard deviation, of 255, below which a picture shows nothing."""
+"""Standard deviation, of 255, below which a picture is discarded as empty."""
 _log = logging.getLogger(__name__)
 Depth = npt.NDArray[np.float32]
 
@@ -89,7 +89,7 @@ def render_scene(scene_views: SceneViews, dataset_writer: DatasetWriter, seed: i
 def take_picture(
     renderer: SceneRenderer, scene: Scene, rng: np.random.Generator, camera: CameraView, depth: Depth
 ) -> tuple[Image, Depth] | None:
-    """Returns a picture and its depth; of another view where this one shows nothing, as from inside of an object."""
+    """Returns a picture and its depth, of another view if this one is empty, as inside an object."""
     for _ in range(3):
         light = renderer.color(camera)
         if scene.haze:
@@ -114,7 +114,7 @@ def find_view(renderer: SceneRenderer, scene: Scene, rng: np.random.Generator) -
 
 
 def is_useful(depth: Depth, clearance: float = 0.2) -> bool:
-    """Returns True unless the camera is against a surface, sees mostly sky, or sees everything at one depth."""
+    """Returns True unless the camera touches a surface, sees mostly sky, or sees everything at one depth."""
     inverse = 1 / np.maximum(depth, np.float32(1e-3))
     low, high = np.quantile(inverse, (0.05, 0.95))
     too_near = np.mean(depth < NEAREST_M) > 0.05 or np.mean(depth < clearance) > 0.2

@@ -104,7 +104,7 @@ class Scene:
     ambient_reach: float = 6.0
     """Meters within which objects shade each other from ambient light."""
     clearance: float = 0.2
-    """Least distance from the camera of most of a picture, meters."""
+    """Smallest distance from the camera of most of a picture, meters."""
     darkness: float = 0.0
     """Lack of light for the camera, which makes noise: 0 by day to 1 at night."""
 

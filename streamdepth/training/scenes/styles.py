@@ -51,7 +51,7 @@ def traced(threads: int) -> Style:
 def cast(threads: int, photos: Sequence[Path], seed: int) -> Style:
     """Returns the style of rays through Embree, with photographs as textures; a quarter of a second a picture.
 
-    photos: pictures whose crops some of the surfaces wear.
+    `photos` are pictures whose crops become textures of some surfaces.
     """
     from streamdepth.training.scenes.tiles import photo_tiles
 

@@ -81,7 +81,7 @@ def _mix(ramps: Floats, value: Floats) -> Floats:
 
 
 def _gloss(material: SurfaceMaterial) -> float:
-    """Returns the share of light that it mirrors instead of scattering."""
+    """Returns the share of light that the material reflects like a mirror."""
     return float(np.clip(max(0.7 * material.metallic, 0.6 * material.clear, 0.25 - material.roughness), 0.0, 0.8))
 
 

@@ -73,7 +73,7 @@ def pattern_tiles(rng: np.random.Generator) -> Tiles:
 def photo_tiles(pictures: Sequence[Path], count: int, rng: np.random.Generator) -> Tiles:
     """Returns square crops of photographs in linear RGB of mean about 1/3, mirrored so that they repeat.
 
-    Raises SourceOpenError for what is no picture.
+    Raises SourceOpenError for a file that is not a picture.
     """
     return Tiles([_photo(pictures[int(rng.integers(len(pictures)))], rng) for _ in range(count)])
 

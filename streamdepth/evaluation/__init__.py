@@ -12,7 +12,7 @@ Steadiness of one shot, without ground truth. `frames` yields (picture, inverse 
     range_jitter(frames)            range_jitter, center_jitter
     display_range_jitter(ranges)    display_range_jitter, display_center_jitter
 
-Fidelity of one shot: the cost of smoothing. `frames` yields (picture, inverse depth, raw inverse depth) in one unit:
+Fidelity of one shot: the cost of smoothing. `frames` yields (picture, inverse depth, raw inverse depth), same unit:
 
     lag(frames)                     lag_frames
     ghosting(frames)                ghosting

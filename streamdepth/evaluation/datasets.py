@@ -7,10 +7,10 @@ what the numbers mean; in the folder itself the name may be left out:
 
 Meters = PNG value / depth_scale, 0 = unknown. The other keys are optional: `infinity` is the value of pixels that are
 infinitely far, such as sky; `crop` and `max_depth` (meters) are the set's usual protocol; `fps` is the rate of
-consecutive pictures, and `frames`, their number, says without a rate that they are consecutive; `domain` is the name of
-what several sets have in common. A video may have its camera's poses beside it, see `steadiness.inputs.read_camera`.
-With `"kind": "inverse"` the values are disparity or inverse depth, value / depth_scale in 1/m; with `"affine": true`
-they are so only up to scale and shift, and meters read from them mean nothing but their order.
+consecutive pictures, and `frames`, their number, says without a rate that they are consecutive; `domain` is a name that
+several sets of one kind share. A video may have its camera's poses beside it, see `steadiness.inputs.read_camera`. With
+`"kind": "inverse"` the values are disparity or inverse depth, value / depth_scale in 1/m; with `"affine": true` they
+are so only up to scale and shift, and meters read from them mean nothing but their order.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Evaluation of a model's depth against the ground truth, over many pictures.
 
 Relative depth is aligned to each picture's ground truth by scale and shift; metric depth is scored as it is, and
-aligned too. Ground truth outside the crop or the range of distances counts neither in the scores nor in the alignment,
-so that the sky never does. Only boundary F1 sees it: everything beyond the range stands at its end then, in ground
-truth and prediction.
+aligned too. Ground truth outside the crop or the range of distances, such as sky, counts neither in the scores nor in
+the alignment. Only boundary F1 uses it, with depth beyond the range clipped to its end in ground truth and prediction.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ class ValidRegion:
     crop: Crop = NO_CROP
     nearest_m: float = NEAREST_M
     farthest_m: float = NO_CROP.farthest_m
-    """Truth nearer or farther than these does not count, meters."""
+    """The true distances that count are between `nearest_m` and this, meters."""
 
     def valid(self, truth_m: DepthMap) -> DepthMap:
         """Returns `truth_m` within the crop and the range, NaN elsewhere."""
@@ -101,7 +100,7 @@ class Accuracy:
     valid_pixels: int = 0
     """Number of known pixels within the range of distances."""
     predicted_pixels: int = 0
-    """Number of valid pixels for which the model gave a number: only these are in the scores."""
+    """Number of valid pixels with a finite prediction; only these are in the scores."""
 
     @property
     def aligned(self) -> Scores:

@@ -1,4 +1,4 @@
-"""Ordinal accuracy: the share of pixel pairs that a model orders rightly, which needs no fit and no unit.
+"""Ordinal accuracy: the share of pixel pairs in the right order, which needs no fit and no unit.
 
 1 - WHDR of Chen et al., "Single-Image Depth Perception in the Wild" (NeurIPS 2016), over pairs drawn at random from the
 truth; as there, pairs that are about equally far do not count, and a tie is an error.

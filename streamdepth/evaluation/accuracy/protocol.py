@@ -58,7 +58,7 @@ def evaluate_dataset(
 ) -> DatasetResult:
     """Evaluates the model on one dataset and puts some of its pictures onto `sheet`.
 
-    on_picture is called after each picture. Raises what `evaluate` and `Protocol.region` raise.
+    `on_picture` is called after each picture. Raises the errors of `evaluate` and `EvaluationProtocol.region`.
     """
     region, names = protocol.region(data), protocol.names(data)
     shown = evenly_spaced(names, sheet.per_set) if sheet else set()

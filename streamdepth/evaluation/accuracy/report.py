@@ -30,7 +30,7 @@ _COLUMNS = {
 }
 """Heading -> field of Scores, digits after the decimal point."""
 _MAX_SILENT_SHARE = 0.05
-"""Share of the known depth up to which it may be left out without a footnote."""
+"""Largest share of the known depth that is left out without a footnote."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""Evaluates trust in meters: their error, whether it is known, and whether meters are withheld where they should be."""
+"""Evaluates metric depth: its error, its stated confidence, and the decision to withhold it."""

@@ -17,8 +17,8 @@ SIZE = 720, 480
 def draw_confidence(results: Sequence[ReferenceResult]) -> dict[str, Image]:
     """Returns name -> (H, W, 3) picture for each reference: sparsification, and reliability of pixels and obstacles.
 
-    Sparsification has one curve for each dataset, and the best possible one of all. In a reliability diagram the
-    diagonal is right, and what lies below it is too sure.
+    Sparsification has one curve for each dataset, and the best possible curve over all. In a reliability diagram the
+    diagonal is ideal, and points below it are overconfident.
     """
     found: dict[str, Image] = {}
     for reference in dict.fromkeys(result.reference for result in results):

@@ -1,4 +1,4 @@
-"""Reliability: are things as often right as their confidence says (Guo et al., ICML 2017, section 2)?"""
+"""Reliability: the agreement of confidence with the share of correct results (Guo et al., ICML 2017, section 2)."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from streamdepth.stabilizers.confidence import TOLERANCE
 BINS = 10
 """Equal parts of the confidence from 0 to 1."""
 OBSTACLE_ZONE = ObstacleZone(-0.3, 0.3)
-"""The zone in which obstacles are looked for: 30 cm above and below the camera, up to 10 m."""
+"""The zone in which obstacles are searched for: 30 cm above and below the camera, up to 10 m."""
 
 
 class Reliability(NamedTuple):
-    """Sums over things of each of BINS parts of the confidence, (BINS,) each. Two are added by `added`."""
+    """Sums over items (pixels or obstacles) in BINS equal parts of the confidence, (BINS,) each."""
 
     number: Floats
     right: Floats
-    """Number of those that are off by less than the confidence's TOLERANCE."""
+    """Number of items with an error below the confidence's TOLERANCE."""
     error: Floats
     """Sum of |d - d*| / d*."""
     confidence: Floats
@@ -32,7 +32,7 @@ class Reliability(NamedTuple):
 
     @classmethod
     def measure(cls, error: Floats, confidence: Floats) -> Reliability:
-        """Returns the sums of N things with these errors, as shares, and confidences, 0 to 1.
+        """Returns the sums of N items with these errors, as shares, and confidences, 0 to 1.
 
         >>> found = Reliability.measure(np.array([0.02, 0.3]), np.array([0.95, 0.55]))
         >>> found.number.tolist()
@@ -48,37 +48,37 @@ class Reliability(NamedTuple):
 
     @property
     def share_sure(self) -> float:
-        """Share of things whose confidence is above 0.9; NaN without any thing."""
+        """Share of items whose confidence is above 0.9; NaN without any item."""
         total = float(self.number.sum())
         return float(self.number[-1]) / total if total else math.nan
 
     @property
     def sure_ratio(self) -> float:
-        """Mean error of things whose confidence is above 0.9 over the mean error of all; NaN without one of them."""
+        """Mean error of items whose confidence is above 0.9 over the mean error of all; NaN without any."""
         if not self.number[-1] or not self.error.sum():
             return math.nan
         return float(self.error[-1] / self.number[-1] / (self.error.sum() / self.number.sum()))
 
     @property
     def calibration_error(self) -> float:
-        """Mean difference between confidence and share of right things over the parts (ECE); NaN without any thing."""
+        """Mean difference between confidence and share of correct items over the parts (ECE); NaN without items."""
         total = float(self.number.sum())
         return float(np.abs(self.right - self.confidence).sum()) / total if total else math.nan
 
     def curve(self) -> list[tuple[float, float]]:
-        """Returns (mean confidence, share of right things) of each part that has any."""
+        """Returns (mean confidence, share of correct items) of each part that has items."""
         used = np.flatnonzero(self.number)
         return [(float(self.confidence[i] / self.number[i]), float(self.right[i] / self.number[i])) for i in used]
 
 
 NOTHING = Reliability(*np.zeros((4, BINS)))
-"""The sums of no things."""
+"""The sums without any item."""
 
 
 def obstacle_reliability(given: DepthFrame, truth_m: DepthMap) -> Reliability:
-    """Returns that of the nearest obstacles of a frame's sectors, against those in the true depth.
+    """Returns the reliability of the nearest obstacles of a frame's sectors, against those in the true depth.
 
-    Only what is known in both counts, so that both have the same view.
+    Only pixels known in both count, so that both have the same view.
 
     truth_m: (h, w) true meters at the depth's size, NaN where unknown.
     """

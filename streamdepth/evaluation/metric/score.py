@@ -57,9 +57,9 @@ def score_frame(
         given: the metric depth; all NaN where it is withheld.
         nearness: (h, w) inverse depth of the frame before it became metric.
         truth_m: (H, W) true meters, valid ones only, NaN elsewhere.
-        region: limits of what counts; depth beyond is clipped to them, that of the best fit as well.
+        region: the limits; depth beyond is clipped to them, also that of the best fit.
         withheld_m: (h, w) the meters that were withheld, if there are any.
-        has_evidence: what the truth says on whether meters can be known, see `SimulatedReference.has_evidence`.
+        has_evidence: True if meters can be known by the truth, see `SimulatedReference.has_evidence`.
         max_scale_error: share by which a scale is off if it should have been refused.
     """
     height, width = truth_m.shape
@@ -109,7 +109,7 @@ class MetricScore:
     best_abs_rel: float
     """Means over the given frames; see `MetricFrameScore`."""
     ratio: float
-    """abs_rel / best_abs_rel: what the unknown scale and shift cost."""
+    """abs_rel / best_abs_rel: the cost of estimated scale and shift."""
     ratio_p50: float
     """Median over the given frames of their own ratio."""
     refusals_right: int

@@ -27,7 +27,7 @@ from streamdepth.stabilizers.point_references import SparseDepthReference
 _USUAL_HEIGHT_M, _LOWEST_FLOOR_M = 1.4, 0.3
 """Height of a camera whose picture shows no floor, and the least height above what counts as one."""
 _SEEN_SHARE, _UNSEEN_SHARE = 0.125, 0.03
-"""Share of a picture that a floor fills if it is seen, a quarter of the lower half, and if it is not."""
+"""Share of a picture above which a floor counts as visible (a quarter of the lower half), and below which as not."""
 
 
 class SimulatedReference(ABC):
@@ -43,15 +43,15 @@ class SimulatedReference(ABC):
 
     @abstractmethod
     def make_reference(self, pair: ImageDepthPair) -> MetricReference | None:
-        """Returns what a user would have given for the stream that begins with `pair`; None where it has nothing."""
+        """Returns the reference that a user would give for the stream that begins with `pair`; None without one."""
 
     def observe(self, index: int, pair: ImageDepthPair) -> None:
-        """Takes the truth of the frame with this index before the frame is converted."""
+        """Gets the truth of each frame before the frame is converted."""
 
     def has_evidence(self, pair: ImageDepthPair) -> bool | None:
-        """Returns True if the truth shows what this reference needs, False if meters must be refused.
+        """Returns True if this reference is visible in the truth, False if meters must be refused.
 
-        None: refusing is right where the meters would have been too far off.
+        None: refusing is right if the error of the meters would have been too large.
         """
         return None
 
@@ -60,7 +60,7 @@ class SimulatedSparseDepth(SimulatedReference):
     """A sensor gives the depth of every frame, as `--sparse %06d.png` does."""
 
     every = 1
-    """The sensor gives depth in each so many frames."""
+    """The sensor gives depth in every `every`th frame."""
 
     def make_reference(self, pair: ImageDepthPair) -> MetricReference | None:
         self._newest: tuple[int, DepthMap] | None = None
@@ -122,8 +122,8 @@ def _smooth_parts(filled: DepthMap) -> Mask:
 class SimulatedCameraHeight(SimulatedReference):
     """The height of the camera above the floor is known, as `--camera-height` gives it.
 
-    It is that of each frame's truth; where no floor is seen, the last one or the usual one, and then meters are to be
-    refused.
+    It is the height in each frame's truth. If no floor is visible, it is the last or the usual height, and meters
+    should be refused.
     """
 
     has_pitch = False

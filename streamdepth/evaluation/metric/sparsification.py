@@ -1,4 +1,4 @@
-"""Sparsification: does confidence tell good pixels from bad ones (Ilg et al., ECCV 2018, section 5)?"""
+"""Sparsification: how well confidence ranks pixels by their error (Ilg et al., ECCV 2018, section 5)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Sparsification(NamedTuple):
     ause: float
     """Area between removing the least confident pixels first and removing the worst first: 0 is perfect."""
     ause_random: float
-    """The same of a random order, which is what a constant confidence amounts to."""
+    """The same for a random order, which equals a constant confidence."""
     curve: Floats
     """(STEPS,) mean error of the remaining pixels, over that of all, when the least confident go first."""
     best_curve: Floats

@@ -40,7 +40,7 @@ class TrueFloor(NamedTuple):
 
 
 def find_true_floor(truth_m: DepthMap, camera: Intrinsics) -> TrueFloor | None:
-    """Returns the lowest level plane of a picture by RANSAC; None where something lies below every one.
+    """Returns the lowest level plane of a picture by RANSAC; None if points lie below every such plane.
 
     Args:
         truth_m: (H, W) exact or measured meters along z, NaN where unknown.

@@ -1,4 +1,4 @@
-"""Baselines: what other tools do against flicker, written from their formulas; and noise for a network's depth.
+"""Baselines: methods of other tools against flicker, written from their formulas; and noise for a network's depth.
 
 Each baseline normalizes depth to 0..1, because these tools do so before depth is shown or stored; `range` of its frames
 is the range by which depth was normalized, in the network's unit.

@@ -1,7 +1,7 @@
-"""Metrics of fidelity: what smoothing has cost, by comparison with the raw depth.
+"""Metrics of fidelity: the cost of smoothing, by comparison with the raw depth.
 
-Every function takes the frames of one shot as (picture, inverse depth, raw inverse depth), both in the same unit. Low
-error over time is worthless without these metrics: a frozen or blurred result is perfectly steady.
+Every function takes the frames of one shot as (picture, inverse depth, raw inverse depth), both in the same unit.
+Metrics of steadiness are meaningless without these, because a frozen or blurred result is perfectly steady.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _MOVING_SPEED_PX = 1.0
 _FAST_SPEED_PX = 2.0
 _MAX_PIXELS = 20000
 _MIN_EDGE_STEP = 0.1
-"""Share of the range by which a pixel changes at least when a depth edge passes over it."""
+"""Smallest change of a pixel, as a share of the range, when a depth edge passes over it."""
 _MIN_EXPLAINED = 0.05
-"""Share of the difference that the best lag explains at least; otherwise the result does not follow."""
+"""Smallest share of the difference that the best lag explains; otherwise the result does not follow."""
 _RECOVERED_ERROR = 0.02
 _BLOCKS = (16, 12)
 """Columns and rows of blocks whose means are compared after a cut, so that the noise of pixels does not count."""
@@ -37,7 +37,7 @@ Frames = Iterable[tuple[Image, DepthMap, DepthMap | None]]
 
 
 def lag(frames: Frames) -> float:
-    """Returns by how many frames the result is later than raw, at pixels over which depth edges move.
+    """Returns the lag of the result behind raw in frames, at pixels over which depth edges move.
 
     It is the lag k, from 0 to MAX_LAG with fractions, at which the result is nearest to the raw depth of k frames ago
     in the least-squares sense, which is where their cross-correlation peaks. NaN where nothing moves.

@@ -24,7 +24,7 @@ _STATIC_SPEED_PX = 0.3
 _STATIC_BRIGHTNESS_CHANGE = 2 / 255
 _WINDOW_FRAMES = 15
 _MIN_STATIC_PIXELS = 50
-"""Without so many static pixels there is no percentile."""
+"""Smallest number of static pixels for which percentiles are computed."""
 
 Frames = Iterable[tuple[Image, DepthMap]]
 
@@ -48,8 +48,8 @@ class JitterDeviations(NamedTuple):
 def flow_warped_error(frames: Frames) -> float:
     """Returns the mean |D(t-1) warped along the flow - D(t)| as a share of the shot's range, where flow is consistent.
 
-    This is the OPW of NVDS (Wang et al., ICCV 2023) with one range per shot in place of one per frame. Depth that
-    changes because things come nearer counts as error too: compare results of the same video only.
+    This is the OPW of NVDS (Wang et al., ICCV 2023) with one range per shot in place of one per frame. True changes of
+    depth count as error, too, so that only results of the same video can be compared.
     """
     return score_shot(FlowWarpedError(), frames)
 
@@ -64,7 +64,7 @@ def static_flicker(frames: Frames) -> FlickerPercentiles:
 
 
 def range_jitter(frames: Frames) -> JitterDeviations:
-    """Returns how much the range of the depth itself changes from frame to frame."""
+    """Returns the jitter of the range of the depth itself from frame to frame."""
     return score_shot(RangeJitter(), frames)
 
 

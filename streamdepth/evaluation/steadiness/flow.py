@@ -20,7 +20,7 @@ Map = TypeVar("Map", DepthMap, Image)
 LONGEST_SIDE_PX = 640
 """Pictures are reduced to this size for optical flow."""
 _SHORTEST_SIDE_PX = 32
-"""Wide and tiny pictures are stretched to this: on lower ones OpenCV's flow reads beyond its memory."""
+"""Smaller sides are enlarged to this, because OpenCV's flow reads out of bounds on smaller pictures."""
 _MAX_COLOR_CHANGE = float(np.log(2) / 50)
 """The c of exp(-50 c) = 0.5, where c is the squared change of color, summed over channels of 0 to 1."""
 

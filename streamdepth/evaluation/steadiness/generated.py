@@ -1,7 +1,7 @@
-"""Synthetic sequences with exact depth, with events that footage seldom has and where smoothing goes wrong.
+"""Synthetic sequences with exact depth and with events that are rare in footage and difficult for smoothing.
 
 Each shows a box before a leaning wall, both textured so that optical flow can follow them, at 30 frames a second. The
-depth that a network would have given is the exact inverse depth, in a unit of its own, with noise.
+simulated depth of a network is the exact inverse depth, in a unit of its own, with noise.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Facts of AAC that containers need and streams leave out."""
+"""Conversion of AAC packets from transport streams to the form that containers need."""
 
 from __future__ import annotations
 

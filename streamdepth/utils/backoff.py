@@ -29,7 +29,7 @@ class Backoff:
         return random.uniform(0, self._limit_seconds)
 
     def note_connection(self, seconds: float) -> None:
-        """Takes note of a connection that lasted for `seconds`.
+        """Records a connection that lasted for `seconds`.
 
         After 1 s or more the next attempt comes soon; after 10 s or more all limits start from the beginning.
         """

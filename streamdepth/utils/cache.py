@@ -1,4 +1,4 @@
-"""The cache folder, and the converted networks in it; processes that share it may start or be killed at any moment."""
+"""The cache folder and the converted networks in it. Processes may share it and be killed at any moment."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NEW = ".new-"
 def cache_folder() -> Path:
     """Returns the folder named by STREAMDEPTH_CACHE, else `streamdepth` in the platform's cache folder.
 
-    A user without a home, such as an unknown one in a container, gets a folder of this process.
+    Without a home folder, as for an unknown user in a container, it is a temporary folder of this process.
     """
     if named := os.environ.get("STREAMDEPTH_CACHE"):
         return Path(named)
@@ -75,7 +75,7 @@ class ModelCache:
 
     Args:
         engine: the engine's name.
-        network_name: goes into the folders' names.
+        network_name: the name of the network in the folders' names.
         key: equal if conversions are equal.
         file_name: of the model in its folder; other files may lie beside it.
     """
@@ -124,7 +124,7 @@ class ModelCache:
 def _locked_temporary_folder(root: Path) -> Iterator[Path]:
     """Yields a new folder in `root`, which is removed at the end unless it was renamed.
 
-    A lock beside it, which the system ends with the process, tells it from those of killed processes.
+    A lock beside it, which the system releases with the process, distinguishes it from those of killed processes.
     """
     from filelock import FileLock
 
@@ -139,7 +139,7 @@ def _locked_temporary_folder(root: Path) -> Iterator[Path]:
 
 
 def _remove_half_made(root: Path) -> None:
-    """Removes what killed processes left in `root`, as far as that is possible."""
+    """Removes the temporary folders of killed processes in `root`, as far as that is possible."""
     from filelock import FileLock, Timeout
 
     for path in {root / file.name.removesuffix(".lock") for file in root.glob(f"{_NEW}*")}:

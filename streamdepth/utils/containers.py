@@ -1,4 +1,4 @@
-"""Opening of media containers that anybody may have made, and the choice of the video stream in one."""
+"""Opening of untrusted media containers, and the choice of the video stream in one."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ _SOUND = (
 FILE_FORMATS = ",".join((_CONTAINERS, _ELEMENTARY_STREAMS, _PICTURES, _SOUND))
 """libav's names of the formats that a file may have. Each is self-contained.
 
-Left out are all that lead to other files or addresses (HLS, DASH, concat, SDP, numbered pictures, VobSub...), that are
-scripts, or that are texts.
+Formats are left out if they refer to other files or addresses (HLS, DASH, concat, SDP, numbered pictures, VobSub...),
+or are scripts or texts.
 """
 NETWORK_FORMATS = FILE_FORMATS + ",hls,dash,rtsp,rtp,rtp_mpegts,sdp,sap,webvtt,ttml"
 """libav's names of the formats that may come over a network."""
@@ -50,7 +50,7 @@ _NETWORK_PROTOCOLS = (
 
 
 def file_url(path: str | Path) -> str:
-    """Returns the URL by which FFmpeg opens this very file; a colon in a bare name would make it a protocol."""
+    """Returns the URL by which FFmpeg opens this file, since it would take a name with a colon for a protocol."""
     return f"file:{path}"
 
 
@@ -69,7 +69,7 @@ def network_options() -> dict[str, str]:
 
 
 def open_media_file(path: str | Path, hwaccel: HWAccel | None = None) -> InputContainer:
-    """Opens a media file of this machine that anybody may have made. Raises FFmpegError, OSError or ValueError.
+    """Opens an untrusted local media file. Raises FFmpegError, OSError or ValueError.
 
     Texts that lead to other files, such as playlists, are refused as unknown formats. hwaccel: decodes on a GPU.
     """

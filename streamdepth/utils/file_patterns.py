@@ -1,4 +1,4 @@
-"""Files that match a pattern: each once, through no loop of links, under names that cannot be taken for addresses."""
+"""Files that match a pattern: each once, without loops of links, under names that cannot be taken for addresses."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def match_files(pattern: str, *, is_each_once: bool = True, is_wanted: Callable[
 
     Links are followed, but no folder is entered twice, and with `is_each_once` a file that has several paths by links
     is returned under one of them. A relative path that could be taken for an address, such as `lavfi:x.mp4` or `0`,
-    gets `./` in front. `is_wanted` decides what counts: files by default, where folders can be meant, too.
+    gets `./` in front. `is_wanted` decides which paths count: files by default.
     """
     parts = re.split(r"[/\\]" if os.sep == "\\" else "/", pattern)
     root = ""
@@ -46,15 +46,15 @@ def match_files(pattern: str, *, is_each_once: bool = True, is_wanted: Callable[
 
 
 def local_path(path: str) -> str:
-    """Returns the path, with `./` in front of it where it could be taken for an address or for a camera's number."""
+    """Returns the path, with `./` in front if it could be taken for an address or a camera's number."""
     is_safe = os.path.isabs(path) or (_SAFE_NAME.fullmatch(path) and not path.isdecimal())
     return path if is_safe else os.path.join(".", path)
 
 
 def is_local_path(address: str) -> bool:
-    """True if an address is a path of this machine: it begins as one, or a file or folder of that very name exists.
+    """True if an address is a local path: it begins like one, or a file or folder of that name exists.
 
-    The name of a file may look like an address: a shell puts it in the place of `*`, and nobody has written it.
+    The name of a file may look like an address, for example when a shell has inserted it for `*`.
     """
     if address.startswith(("./", "../", "/")) or (os.sep == "\\" and re.match(r"\.{0,2}\\|[A-Za-z]:\\", address)):
         return True
@@ -89,7 +89,7 @@ def _match(folder: str, parts: list[str]) -> Iterator[str]:
 
 
 def _folders_below(folder: str) -> Iterator[str]:
-    """Yields `folder` and all folders below it, each once: real ones before those that links lead to."""
+    """Yields `folder` and all folders below it, each once; real folders come before targets of links."""
     entered: set[tuple[int, int]] = set()
     waiting, links = [folder], list[str]()
     while waiting or links:

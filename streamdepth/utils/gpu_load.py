@@ -1,4 +1,4 @@
-"""Load and memory of NVIDIA GPUs, by NVIDIA's management library; memory alone where only torch is there."""
+"""Load and memory of NVIDIA GPUs, by NVIDIA's management library; without it only memory, by torch."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class GpuLoad:
-    """The load of one GPU now; None where it is not known."""
+    """The current load of one GPU; unknown figures are None."""
 
     name: str
-    """The number by which CUDA's tools call it, such as 0."""
+    """Its number in CUDA's tools, such as 0."""
     memory_used_bytes: int
     memory_total_bytes: int
     compute_share: float | None = None
-    """Share of the last moments in which it computed, 0 to 1."""
+    """Share of recent time in which it computed, 0 to 1."""
     decoder_share: float | None = None
     """The same for its video decoders."""
     encoder_share: float | None = None
@@ -25,7 +25,7 @@ class GpuLoad:
 
 
 def read_gpu_loads() -> list[GpuLoad]:
-    """Returns the load of each NVIDIA GPU; nothing where there is none.
+    """Returns the load of each NVIDIA GPU; an empty list without any.
 
     Compute, decoder and encoder are known with NVIDIA's package, `pip install "streamdepth[gpu]"`.
     """

@@ -76,6 +76,6 @@ def exit_on_stop_signals() -> None:
 
 
 def ignore_stop_signals() -> None:
-    """Makes STOP_SIGNALS change nothing any more, once a command has done its work and only the interpreter ends."""
+    """Ignores STOP_SIGNALS from now on, once a command has done its work and only the interpreter is ending."""
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)

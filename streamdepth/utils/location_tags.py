@@ -1,4 +1,4 @@
-"""Tells which tags and subtitles of a media file say where it was recorded, as phones and drones write them."""
+"""Recognizes tags and subtitles of media files that hold the place of recording, written by phones and drones."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _TEXT_POSITION = re.compile(
     + rb"|\$G[PN](?:GGA|RMC|GLL),",  # NMEA 0183
     re.IGNORECASE,
 )
-"""A position in a subtitle, as drones and dash cameras write it for each moment."""
+"""A position in a subtitle, as drones and dash cameras write it continually."""
 
 
 def is_location_text(text: bytes) -> bool:
-    """True if a subtitle says where its moment was recorded, in degrees."""
+    """True if a subtitle holds a position in degrees."""
     return _TEXT_POSITION.search(text) is not None
 
 

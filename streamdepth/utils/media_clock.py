@@ -1,4 +1,4 @@
-"""One clock for all tracks of a media file: it begins at 0, and neither jumps nor goes back."""
+"""One clock for all tracks of a media file, which begins at 0 and never jumps or goes back."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from av.packet import Packet
 
 _BACK_SECONDS, _BACK_REORDERED_SECONDS = Fraction(3, 10), Fraction(3, 2)
-"""A track that goes back farther than this has a new clock; pictures without a decoding time are out of order."""
+"""A track that goes back farther than this has a new clock. The second limit is for pictures without decoding times,
+which are out of order."""
 _MAX_REORDERED = 17
-"""So many packets at the beginning may have no decoding time, as in Matroska: 16 pictures are reordered at most."""
+"""Number of packets at the beginning that may have no decoding time, as in Matroska: at most 16 are reordered."""
 _AHEAD_SECONDS, _AHEAD_INDEXED_SECONDS = 10, 3600
-"""All tracks that go ahead farther than this have a new clock. Formats with an index keep true pauses, too."""
+"""If all tracks jump ahead farther than this, they have a new clock. The second is for formats with an index."""
 _AHEAD_INTERVALS, _MIN_PACKETS = 20, 10
 """In formats with an index, a jump is also that many times longer than the longest interval among enough packets."""
 _MAX_PENDING = 500
@@ -37,7 +38,7 @@ class _Section:
     latest: Fraction
     """The latest decoding time so far, in seconds of the section's own clock."""
     offset: Fraction | None = None
-    """Seconds that lead to the corrected clock; None until it is decided."""
+    """Seconds to add to get times on the corrected clock; None until it is decided."""
     starts: dict[int, Fraction] = field(default_factory=dict)
     """Track -> its earliest presentation time in the section's own clock; collected until the offset is decided."""
 
@@ -48,24 +49,24 @@ class _Track:
 
     section: _Section
     last: Fraction
-    """The last packet's time for decoding in the section's own clock."""
+    """The last packet's decoding time in the section's own clock."""
     interval: Fraction = Fraction(0)
     """Seconds between the last two packets."""
     usual_interval: Fraction = Fraction(0)
-    """The shorter of the last two intervals, which is none after a pause."""
+    """The shorter of the last two intervals, so that a single pause does not count."""
     longest: Fraction = Fraction(0)
     """The longest such interval."""
     packet_count: int = 1
     has_decoding_time: bool = False
-    """True if `last` is a decoding time and not, for want of one, a time of presentation."""
+    """True if `last` is a decoding time, False if it is a presentation time."""
 
 
 class MediaClock:
     """Maps the timestamps of a file's packets to one clock for all tracks.
 
-    The earliest track of pictures or sound begins at 0, and the others at their true distances from it. Where the
-    file's own clock goes back, or jumps ahead in all tracks, as in recordings that were joined, each track goes on
-    where it ended, the longest one without a gap, and all of them by the same offset.
+    The earliest track of pictures or sound begins at 0, and the others at their true distances from it. If the file's
+    own clock goes back, or jumps ahead in all tracks, as in joined recordings, the tracks continue where they ended:
+    all of them by the same offset, and the longest one without a gap.
 
     The result depends only on the packets and their order: each reader of the same file gets the same clock.
     """
@@ -92,7 +93,7 @@ class MediaClock:
     def correct(self, packets: Iterable[Packet[Any]]) -> Iterator[Packet[Any]]:
         """Yields the packets of all tracks in their order, with corrected timestamps.
 
-        After a jump a few packets are kept back, until it is known how each track goes on.
+        After a jump a few packets are held back until the offset of the new clock is known.
         """
         try:
             for packet in packets:
@@ -110,7 +111,7 @@ class MediaClock:
         yield from self._release()
 
     def _wrap_seconds(self, time: Fraction, reference: Fraction) -> Fraction:
-        """Returns what must be added to a time of MPEG's clock, which begins anew after 26 hours, near a reference."""
+        """Returns the seconds to add to a time of MPEG's clock, which wraps after 26 hours, to be near a reference."""
         if not self._wraps or abs(time - reference) < _WRAP_SECONDS / 2:
             return Fraction(0)
         return _WRAP_SECONDS if time < reference else -_WRAP_SECONDS
@@ -139,7 +140,7 @@ class MediaClock:
         return section
 
     def _follow(self, track: _Track, packet: Packet[Any], time: Fraction) -> _Section:
-        """Returns the section in which a track goes on: its own, one that another track has begun, or a new one."""
+        """Returns the section in which a track continues: its own, one begun by another track, or a new one."""
         own, newest = track.section, self._sections[-1]
         distance = abs(time - newest.latest)
         if own is not newest and distance < min(

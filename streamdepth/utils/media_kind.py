@@ -30,12 +30,12 @@ _ARTWORK = re.compile(
 
 
 def is_clutter(name: str) -> bool:
-    """True for files that systems leave behind: hidden ones, such as macOS's `._NAME`, and folders' settings."""
+    """True for files that systems create: hidden ones, such as macOS's `._NAME`, and folders' settings."""
     return name.startswith(".") or name.lower() in _CLUTTER
 
 
 def media_kind(path: str | Path) -> MediaKind | None:
-    """Returns what a file holds, by its first bytes; None for anything else, and where it cannot be read."""
+    """Returns the kind of a file by its first bytes; None for other files and for one that cannot be read."""
     try:
         with open(path, "rb") as file:
             head = file.read(2 * _TS_PACKET + 16)
@@ -55,7 +55,7 @@ class FolderMedia:
     videos: list[str] = field(default_factory=list)
     pictures: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
-    """Names of subfolders, of artwork beside videos, and of all else that is no medium; clutter is not listed."""
+    """Names of subfolders, of artwork beside videos, and of other files that are not media; clutter is not listed."""
 
 
 def folder_media(folder: str, video_suffixes: tuple[str, ...] = ()) -> FolderMedia:
@@ -63,7 +63,7 @@ def folder_media(folder: str, video_suffixes: tuple[str, ...] = ()) -> FolderMed
 
     Args:
         folder: its path.
-        video_suffixes: a file that ends so and has unknown content counts as a video, which is damaged.
+        video_suffixes: a file with one of these and unknown content counts as a damaged video.
     """
     found = FolderMedia()
     try:
@@ -85,7 +85,7 @@ def folder_media(folder: str, video_suffixes: tuple[str, ...] = ()) -> FolderMed
 
 
 def _artwork(media: FolderMedia) -> Iterator[str]:
-    """Yields the pictures that belong to videos beside them; a phone's live photo beside its .mov is none."""
+    """Yields the pictures that are artwork of videos beside them; a phone's live photo beside its .mov is not."""
     stems = {Path(video).stem.lower() for video in media.videos if not video.lower().endswith(".mov")}
     for picture in media.pictures:
         stem = Path(picture).stem.lower()

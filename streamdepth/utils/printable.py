@@ -1,4 +1,4 @@
-"""Foreign text made fit for messages: file names and answers of servers may hold control sequences."""
+"""Sanitizing of untrusted text for messages: file names and answers of servers may hold control sequences."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u20
 
 
 def escape_control(text: str) -> str:
-    r"""Returns `text` with each control character but tab and line feed as an escape that a terminal only shows.
+    r"""Returns `text` with control characters, except tab and line feed, replaced by visible escapes.
 
     >>> escape_control("a\x1b[31mb")
     'a\\x1b[31mb'

@@ -1,12 +1,11 @@
 """Removal of passwords and tokens from addresses, and from texts that quote them, before they are stored or shown.
 
-What is secret follows from rules for each scheme, not from a list of services:
+Secrets are recognized by rules for each scheme, not by a list of services:
 
-- the user and password before a host;
-- for RTMP everything behind the application, because that is the stream key;
-- for SRT and RIST every parameter but those that only tune the transport, because a stream ID holds users and keys;
-- for all schemes the values of parameters that are named as secrets are, and long random runs of letters and digits,
-  which are keys wherever they stand.
+- the user and password before a host; - for RTMP everything after the application, because that is the stream key; -
+for SRT and RIST every parameter except those that only tune the transport, because a stream ID holds users and keys; -
+for all schemes the values of parameters that are named as secrets are, and long random runs of letters and digits,
+which are keys wherever they stand.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ _PATH_PARAMETER = re.compile(rf"((?:{_SECRETS})[\w.~-]{{0,16}}?=)[^&/?#;\s'\"]+"
 _TEXT_PARAMETER = re.compile(rf"((?<![a-z])(?:{_PASSWORDS})\w{{0,16}}?=)[^&/?#;,\s'\"]+", re.IGNORECASE)
 _SHORT_PARAMETER = re.compile(rf"([?&;](?:{_SHORT_NAMES})=)[^&#\s'\"]+", re.IGNORECASE)
 _STREAM_KEY = re.compile(r"""^([^/?\s'"]*?\\*/+[^/?\s'"]*?(?:\\*/+|\?))[^\s'"]*[^\s'":,;.)\]]""")
-"""Host and application of an RTMP address, then what is to be masked, without the punctuation of a sentence."""
+"""Host and application of an RTMP address, then the part to mask, without the punctuation of a sentence."""
 _RTMP = re.compile(r"rtmp[a-z]{0,2}")
 _TRANSPORT_PARAMETER = re.compile(r"""([?&])([\w.-]+)=([^&\s'"]+)""")
 _TRANSPORT_SCHEMES = ("srt", "rist")
@@ -79,7 +78,7 @@ def redact_text(text: str) -> str:
 def _join_split_passwords(pieces: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """Joins (scheme, rest) pairs that a password was split into.
 
-    Text that looks like a scheme before the host of the first address has ended belongs to a password.
+    Text that looks like a scheme, but comes before the end of the first address's host, belongs to a password.
     """
     joined: list[tuple[str, str]] = []
     for scheme, rest in pieces:

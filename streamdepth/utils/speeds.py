@@ -1,4 +1,4 @@
-"""Speeds of models on this machine, kept from one run to the next beside the converted networks."""
+"""Speeds of models on this machine, stored beside the converted networks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FOLDER, _FILE = "speeds", "frames_per_second.json"
 
 
 def record_speed(model: str, frames_per_second: float) -> None:
-    """Keeps how fast the network of a model ran here, at its own size. A cache that cannot be written is no error."""
+    """Stores the speed of a model's network at its own size. A cache that cannot be written is not an error."""
     if not (math.isfinite(frames_per_second) and frames_per_second > 0):
         return
     speeds = known_speeds() | {model: round(frames_per_second, 3)}
@@ -44,5 +44,5 @@ def known_speeds() -> dict[str, float]:
 
 
 def _machine() -> str:
-    """Identifies the kind of machine, because home folders are shared between several."""
+    """Returns a text that identifies the kind of machine, because home folders can be shared by several."""
     return f"{platform.node()} {platform.machine()} {os.cpu_count()}"

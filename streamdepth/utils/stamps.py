@@ -1,4 +1,4 @@
-"""Times that stand in texts and in names of files, as data sets of robots have them."""
+"""Parsing of times in texts and file names of robots' data sets."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _STAMP = re.compile(r"\d{9,10}\.\d+|\d{16}|\d{19}")
 
 
 def parse_stamp_ns(word: str) -> int:
-    """Returns nanoseconds of a time in seconds, or in micro- or nanoseconds where it has so many digits.
+    """Returns the nanoseconds of a time in seconds; long integers are micro- or nanoseconds.
 
-    Raises decimal.InvalidOperation for what is no number.
+    Raises decimal.InvalidOperation for text that is not a number.
 
     >>> parse_stamp_ns("1305031102.175304"), parse_stamp_ns("1403636579763555584")
     (1305031102175304000, 1403636579763555584)
@@ -24,9 +24,9 @@ def parse_stamp_ns(word: str) -> int:
 
 
 def stamps_of_names(paths: Sequence[str]) -> list[int] | None:
-    """Returns the times in nanoseconds since 1970 that files are named after; None where not all of them are.
+    """Returns the times, in nanoseconds since 1970, in the names of files; None if a name is not a time.
 
-    These are seconds with a fraction, as TUM's data sets have them, or 16 or 19 digits of micro- or nanoseconds.
+    Names are seconds with a fraction, as in TUM's data sets, or 16 or 19 digits of micro- or nanoseconds.
 
     >>> stamps_of_names(["rgb/1305031102.175304.png", "rgb/1305031102.211214.png"])
     [1305031102175304000, 1305031102211214000]

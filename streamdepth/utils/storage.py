@@ -1,4 +1,4 @@
-"""Files by address: local paths, and storages that fsspec reaches, such as s3://, gs://, sftp:// or memory://.
+"""Files by address: local paths, and storages that fsspec supports, such as s3://, gs://, sftp:// or memory://.
 
 Each function takes the class of the error to raise, so that a source and a sink each raise their own. Its code is
 "not-found" for a file that does not exist, and "storage" for any other failure.
@@ -78,7 +78,7 @@ def exists(address: str, error: ErrorClass) -> bool:
 def find_files(pattern: str, error: ErrorClass) -> list[str]:
     """Returns the addresses of all files that match a glob, sorted; `**` stands for any folders. Raises `error`.
 
-    Those of local files are such that nothing takes them for anything else, as `match_files` says.
+    Names of local files are returned in the safe form of `match_files`.
     """
     if not is_remote(pattern):
         return match_files(pattern)

@@ -1,4 +1,4 @@
-"""Reading of YAML that anybody may have written: plain values only, each key once, and of a bounded size."""
+"""Reading of untrusted YAML: plain values only, unique keys, and a limited size."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode
 
 _MAX_CHARACTERS = 2**20
 _MAX_VALUES = 20_000
-"""Limit for the values of a file once each alias is replaced by what it stands for."""
+"""Limit for the number of values in a file after aliases are expanded."""
 _MAX_DEPTH = 50
 _TOO_DEEP = f"it is nested too deeply; at most {_MAX_DEPTH} levels are read"
 
@@ -19,9 +19,9 @@ _TOO_DEEP = f"it is nested too deeply; at most {_MAX_DEPTH} levels are read"
 def load_yaml(text: str) -> Any:
     """Returns the plain values of a YAML text: dictionaries, lists, texts, numbers, booleans and None.
 
-    Dates are texts. Raises `yaml.YAMLError`, and nothing else, for text that is no YAML, a key that is there twice,
-    binary data and other types, more than a million characters or 20,000 values, and aliases that multiply or contain
-    themselves. Its message quotes no line, which could hold a password.
+    Dates are texts. Raises only `yaml.YAMLError`: for text that is not YAML, duplicate keys, binary data and other
+    types, more than a million characters or 20,000 values, and aliases that multiply or contain themselves. Its message
+    quotes no line, which could hold a password.
     """
     if len(text) > _MAX_CHARACTERS:
         raise yaml.YAMLError(f"it has {len(text)} characters, and at most {_MAX_CHARACTERS} are read")
@@ -79,7 +79,7 @@ for _kind in ("timestamp", "binary", "omap", "pairs", "set"):
 
 
 def _check_size(root: Node) -> None:
-    """Raises YAMLError where aliases multiply the values above the limit, or a value contains itself."""
+    """Raises YAMLError if aliases multiply the values beyond the limit, or a value contains itself."""
     sizes: dict[int, int] = {}
 
     def size(node: Node, depth: int) -> int:

@@ -1,4 +1,4 @@
-"""Switches off the usage statistics that packages under streamdepth would send to their makers."""
+"""Switches off usage statistics that packages used by streamdepth would send to their makers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 ALLOW_VARIABLE = "STREAMDEPTH_ALLOW_TELEMETRY"
-"""Environment variable that leaves every package's statistics as its makers have them, if it is 1."""
+"""Environment variable that keeps the packages' own defaults for statistics, if it is 1."""
 
 OPT_OUT_VARIABLES = {
     "HF_HUB_DISABLE_TELEMETRY": "1",  # huggingface_hub, and transformers through it
@@ -17,7 +17,7 @@ OPT_OUT_VARIABLES = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "TELEMETRY_ENABLED": "false",  # the traces of Rerun's package
 }
-"""Environment variable -> the value that switches a package's statistics or its search for updates off."""
+"""Environment variable -> value that switches off a package's statistics or its search for updates."""
 
 _STATISTICS_PACKAGES = ("openvino_telemetry",)
 """Packages that only send statistics and have no such variable; OpenVINO and nncf work without them."""
@@ -55,5 +55,5 @@ def without_rerun_analytics() -> Iterator[None]:
 
 
 def telemetry_is_allowed() -> bool:
-    """True if the user wants every package's statistics as its makers have them."""
+    """True if the user wants the packages' own defaults for statistics."""
     return os.environ.get(ALLOW_VARIABLE) == "1"

@@ -1,4 +1,4 @@
-"""Scheduling priorities of threads that libraries raise without being asked."""
+"""Restores scheduling priorities of threads that libraries change."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 
 @contextmanager
 def usual_priority() -> Iterator[None]:
-    """Gives threads that became real-time ones meanwhile the scheduling policy back that the caller had before.
+    """Resets threads that become real-time threads within the block to the caller's scheduling policy.
 
     SVT-AV1, run as root, makes the thread that opens it and all of its own real-time ones (SCHED_FIFO, priority 99):
     they and every thread started later would take the processor from all other programs. Does nothing but on Linux.
@@ -32,7 +32,7 @@ def usual_priority() -> Iterator[None]:
 
 
 def _real_time_threads() -> set[int]:
-    """Returns the kernel's numbers of this process's threads of a real-time policy."""
+    """Returns the thread ids of this process's threads with a real-time policy."""
     found = set()
     for name in os.listdir("/proc/self/task"):
         with suppress(OSError):

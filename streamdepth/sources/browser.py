@@ -1,4 +1,4 @@
-"""The camera of a web browser as a source: a page sends pictures, and they are read as from any other camera."""
+"""The camera of a web browser as a live source, which gets its pictures from a page."""
 
 from __future__ import annotations
 

@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 
 from streamdepth.core.errors import ConfigError, ModelLoadError
-from streamdepth.estimators.engines import as_array
-from streamdepth.estimators.engines.onnx_engine import OnnxFileEngine
 from streamdepth.estimators.engines.onnx_export import save_onnx
 from streamdepth.estimators.engines.onnx_providers import import_onnx
-from streamdepth.estimators.engines.precision_check import relative_difference
+from streamdepth.estimators.exported_model import difference_from_torch
 from streamdepth.estimators.network import Network
 
 MAX_DIFFERENCE = 0.01
@@ -50,7 +48,7 @@ def write_browser_model(network: Network, path: Path) -> float:
     model = onnx.load(str(path))
     _halve_weights(onnx, model.graph)
     onnx.save(model, str(path))
-    difference = _difference_from_torch(network, path, spec.size[0] + spec.multiple, spec.size[1])
+    difference = difference_from_torch(network, path, spec.size[0] + spec.multiple, spec.size[1])
     if difference > MAX_DIFFERENCE:
         raise ModelLoadError(
             f"nano for browsers differs from torch's by {difference:.1%} of the spread; train its weights anew",
@@ -73,12 +71,3 @@ def _halve_weights(onnx: Any, graph: Any) -> None:
 
 def _is_large(onnx: Any, tensor: Any) -> bool:
     return tensor.data_type == onnx.TensorProto.FLOAT and int(np.prod(tensor.dims)) >= _MIN_VALUES
-
-
-def _difference_from_torch(network: Network, path: Path, height: int, width: int) -> float:
-    import torch
-
-    pixels = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(0))
-    with torch.inference_mode():
-        exact = network.module.get()(pixels)
-    return relative_difference(as_array(OnnxFileEngine(path, device="cpu").run(pixels)[0]), as_array(exact))

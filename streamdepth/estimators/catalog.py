@@ -88,7 +88,11 @@ CATALOG: Mapping[str, CatalogEntry] = MappingProxyType(_read_catalog())
 
 
 def find_entry(model: str) -> CatalogEntry | None:
-    """Returns the entry with this short name or hub id, in any case; None if there is none."""
+    """Returns the entry with this short name or hub id, in any case; None if there is none.
+
+    >>> find_entry("Depth-Anything-V2-Small").license
+    'apache-2.0'
+    """
     wanted = model.lower()
     return next((e for e in CATALOG.values() if wanted in (e.name, (e.hub_id or e.name).lower())), None)
 
@@ -142,6 +146,9 @@ def best_model(kind: DepthKind, runs_on_gpu: Callable[[CatalogEntry], bool], mem
         kind: of the depth.
         runs_on_gpu: called with models that take seconds for a frame on a CPU; says whether a GPU here would run them.
         memory_bytes: of the GPU, or of the machine where it has none.
+
+    >>> best_model(DepthKind.RELATIVE, lambda entry: False, 1.5 * 2**30).name
+    'zipdepth'
     """
     entries = ((CATALOG[name], wants_gpu) for name, wants_gpu, needed in _BEST[kind] if memory_bytes >= needed)
     return next(entry for entry, wants_gpu in entries if not wants_gpu or runs_on_gpu(entry))

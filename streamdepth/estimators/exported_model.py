@@ -30,7 +30,11 @@ _MAX_ONNX_BYTES = 2_000_000_000
 
 
 def is_exported_model(model: str) -> bool:
-    """Returns True if `model` names an ONNX file, a model that is run from one, or a folder that `quantize` wrote."""
+    """Returns True if `model` names an ONNX file, a model that is run from one, or a folder that `quantize` wrote.
+
+    >>> is_exported_model("depth.onnx"), is_exported_model("da3-metric"), is_exported_model("nano")
+    (True, True, False)
+    """
     entry = find_entry(model)
     if entry is not None and entry.onnx_file:
         return True
@@ -143,11 +147,25 @@ def export_onnx(network: Network, path: Path, *, frame_size: tuple[int, int], ba
     card = network.card.with_fixed_size(frame_size[1], frame_size[0])
     height, width = card.input_size()
     save_onnx(network.module.get(), path, batch, height, width)
+    _write_card(path, card)
+    difference = difference_from_torch(network, path, height, width)
+    if difference > DEFAULT_LIMIT:
+        raise ModelLoadError(
+            f"the exported network differs from torch's by {difference:.1%}; use --engine torch", code="inexact"
+        )
+    return difference
+
+
+def _write_card(path: Path, card: ModelCard) -> None:
     onnx = import_onnx("onnx")
     model = onnx.load(str(path))
     metadata = model.metadata_props.add()
     metadata.key, metadata.value = _METADATA_KEY, json.dumps({"card": card.to_json()})
     onnx.save(model, str(path))
+
+
+def difference_from_torch(network: Network, path: Path, height: int, width: int) -> float:
+    """Returns the `relative_difference` of an ONNX file from its network in torch, on noise of this size in px."""
     import torch
 
     from streamdepth.estimators.engines.torch_engine import as_outputs
@@ -155,9 +173,4 @@ def export_onnx(network: Network, path: Path, *, frame_size: tuple[int, int], ba
     pixels = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         exact = as_outputs(network.module.get()(pixels))[0]
-    difference = relative_difference(as_array(OnnxFileEngine(path, device="cpu").run(pixels)[0]), as_array(exact))
-    if difference > DEFAULT_LIMIT:
-        raise ModelLoadError(
-            f"the exported network differs from torch's by {difference:.1%}; use --engine torch", code="inexact"
-        )
-    return difference
+    return relative_difference(as_array(OnnxFileEngine(path, device="cpu").run(pixels)[0]), as_array(exact))

@@ -73,13 +73,21 @@ class Checkpoint:
 
 
 def is_checkpoint(model: str) -> bool:
-    """True for the short name or hub id of a model whose weights are one file, and for such a file (.pth)."""
+    """Returns True for the name of a model whose weights are one file, and for such a file (.pth).
+
+    >>> is_checkpoint("video-depth-anything-small"), is_checkpoint("own.pth"), is_checkpoint("nano")
+    (True, True, False)
+    """
     entry = catalog.find_entry(model)
     return Path(model).suffix == ".pth" if entry is None else bool(entry.checkpoint)
 
 
 def takes_prompt(model: str) -> bool:
-    """True for a model that needs a sensor's depth: by the catalog, or by its configuration where that is here."""
+    """Returns True for a model that needs a sensor's depth: by the catalog, or by its configuration if that is here.
+
+    >>> takes_prompt("prompt-depth-anything-small"), takes_prompt("nano")
+    (True, False)
+    """
     entry = catalog.find_entry(model)
     if entry is not None:
         return entry.takes_prompt

@@ -16,12 +16,23 @@ _RESTRICTED_LICENSE = re.compile(r"\bnc\b|non-?commercial|amlr|research", re.IGN
 
 
 def is_restricted_license(license: str) -> bool:
-    """Returns True for a license that forbids commercial use by its name."""
+    """Returns True for a license that forbids commercial use by its name.
+
+    >>> is_restricted_license("cc-by-nc-4.0"), is_restricted_license("apache-2.0")
+    (True, False)
+    """
     return _RESTRICTED_LICENSE.search(license) is not None
 
 
 def check_license(model: str, license: str, allows_commercial_use: bool, is_accepted: bool) -> None:
-    """Warns of restricted weights, and raises ModelLoadError until their license is accepted."""
+    """Warns of restricted weights, and raises ModelLoadError with the code "license" until that is accepted.
+
+    Args:
+        model: a name or a path, for messages.
+        license: of the weights.
+        allows_commercial_use: nothing happens then.
+        is_accepted: the user has accepted the license.
+    """
     if allows_commercial_use:
         return
     if not is_accepted:
@@ -36,7 +47,7 @@ def check_license(model: str, license: str, allows_commercial_use: bool, is_acce
 
 
 def license_in(folder: Path) -> str:
-    """Returns the license that the model card in the folder states."""
+    """Returns the license that the model card (README.md) in a folder states; "unknown" where there is none."""
     card = folder / "README.md"
     head = card.read_text(encoding="utf-8", errors="replace")[:4000] if card.is_file() else ""
     stated = re.search(r"^license:\s*(?:-\s*)?(\S+)", head.split("\n---", 1)[0], re.MULTILINE)

@@ -31,6 +31,9 @@ class Margins:
         """Returns the margins of a picture in the middle, both sizes (height, width) in px; None where none are needed.
 
         Where the number is odd, the right and the lower margin have one px more.
+
+        >>> Margins.around((360, 640), (640, 640))
+        Margins(left=0, top=140, right=0, bottom=140, height=640, width=640)
         """
         if size == padded_size:
             return None
@@ -63,7 +66,10 @@ def crop_margins(maps: Pixels, margins: Margins | None) -> Pixels:
 
     Args:
         maps: (N, h, w), or (N, h, w, C).
-        margins: of the padded picture.
+        margins: of the padded picture; None leaves the maps as they are.
+
+    >>> crop_margins(np.zeros((1, 160, 160), np.float32), Margins.around((360, 640), (640, 640))).shape
+    (1, 90, 160)
     """
     if margins is None:
         return maps

@@ -51,6 +51,10 @@ class NanoEstimator(NetworkEstimator):
     Raises:
         ModelLoadError: the weights cannot be read ("damaged") or are not nano's ("foreign").
         ConfigError: for a size that nano does not take.
+
+    >>> with NanoEstimator(size=96) as model:
+    ...     model.info.kind.value, model.card.spec.output_size(360, 640)
+    ('relative', (96, 160))
     """
 
     def __init__(

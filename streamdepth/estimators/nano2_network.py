@@ -59,7 +59,7 @@ class Surfaces(nn.Module):
 
     def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
         guide = F.relu(enlarge(self.coarse(coarse)) + self.fine(fine))
-        with torch.autocast(guide.device.type, enabled=False):  # steps of bfloat16 would be learnt as terraces
+        with torch.autocast(guide.device.type, enabled=False):  # steps of bfloat16 would be learned as terraces
             pixels = self.pixels(guide.float())
         far, share, gap = pixels.split((_SUBPIXELS, _SUBPIXELS, 1), 1)
         return F.pixel_shuffle(far + torch.sigmoid(share) * gap, 2).squeeze(1)

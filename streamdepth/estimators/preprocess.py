@@ -63,7 +63,11 @@ class InputSpec:
         return replace(self, size=(height, width), keep_aspect=keep, multiple=multiple, floor=False)
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
-        """Returns (height, width) in px of the network's input, without its margins, for a picture of this size."""
+        """Returns (height, width) in px of the network's input, without its margins, for a picture of this size.
+
+        >>> InputSpec((384, 384), letterbox=True).output_size(720, 1280)
+        (216, 384)
+        """
         if self.size is None:
             rounding = math.floor if self.floor else round
             return self._rounded(height, rounding), self._rounded(width, rounding)

@@ -63,7 +63,12 @@ def find_published_file(model: str, file: PublishedFile) -> Path:
 
 
 def git_blob_of(path: Path) -> str:
-    """Returns the SHA-1 by which Git calls the content of a file."""
+    """Returns the SHA-1 by which Git calls the content of a file.
+
+    >>> _ = Path("greeting.txt").write_bytes(b"hello")
+    >>> git_blob_of(Path("greeting.txt"))
+    'b6fc4c620b67d95f953a5c1c1230aaab5db5a1b0'
+    """
     digest = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
     with path.open("rb") as opened:
         while chunk := opened.read(2**20):

@@ -78,12 +78,24 @@ def quantize(
     def as_input(picture: Image) -> FloatArray:
         return as_array(card.prepare([_frame(picture)], exact)[0])
 
+    save_openvino(_quantized(nncf, model, nncf.Dataset(list(pictures), as_input)), folder / "model.xml")
+    quantized = OpenVinoFileEngine(folder / "model.xml", "int8")
+    reference = _EngineRun(card, exact, held_out)
+    before, after = (reference.agreement(_EngineRun(card, engine, held_out)) for engine in (usual, quantized))
+    result = QuantizationResult(before, after, len(held_out))
+    facts = {"card": card.to_json(), "agreement": asdict(result)}
+    (folder / CARD_FILE).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    return result
+
+
+def _quantized(nncf: Any, model: Any, inputs: Any) -> Any:
+    """Returns a model of OpenVINO in INT8, calibrated on an `nncf.Dataset` of inputs. Raises ModelLoadError."""
     with _silence_nncf():
         try:
-            model = nncf.quantize(
+            return nncf.quantize(
                 model,
-                nncf.Dataset(list(pictures), as_input),
-                subset_size=len(pictures),
+                inputs,
+                subset_size=inputs.get_length(),
                 preset=nncf.QuantizationPreset.MIXED,
                 model_type=nncf.ModelType.TRANSFORMER if _has_attention(model) else None,
                 ignored_scope=nncf.IgnoredScope(names=last_weighted_layers(model)),
@@ -93,14 +105,6 @@ def quantize(
             raise ModelLoadError(
                 f"this network cannot be quantized; use it as it is ({reason})", code="not-convertible"
             ) from error
-    save_openvino(model, folder / "model.xml")
-    quantized = OpenVinoFileEngine(folder / "model.xml", "int8")
-    reference = _EngineRun(card, exact, held_out)
-    before, after = (reference.agreement(_EngineRun(card, engine, held_out)) for engine in (usual, quantized))
-    result = QuantizationResult(before, after, len(held_out))
-    facts = {"card": card.to_json(), "agreement": asdict(result)}
-    (folder / CARD_FILE).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    return result
 
 
 class _EngineRun:

@@ -15,8 +15,14 @@ from streamdepth.core.types import DepthKind, Estimate, Frame, ModelInfo
 class RecordedDepthEstimator(Estimator):
     """Returns recorded depth in meters for each frame.
 
-    `read` returns it by the frame's index: (h, w) meters, NaN where unknown; or None where there is none, which raises
-    InferenceError with the code "not-found".
+    Args:
+        read: returns the depth by the frame's index: (h, w) meters, NaN where unknown; or None where there is none,
+            which raises InferenceError with the code "not-found".
+        name: of the recording, for reports.
+
+    >>> recorded = RecordedDepthEstimator(lambda index: np.full((2, 3), 1.5 + index, np.float32))
+    >>> [float(item.depth.mean()) for item in sd.stream("samples/room.mp4", model=recorded, smooth="off", max_frames=2)]
+    [1.5, 2.5]
     """
 
     def __init__(self, read: Callable[[int], DepthMap | None], name: str = "recorded depth") -> None:

@@ -56,9 +56,7 @@ def make_engine(
     """
     choice = choose_engine(engine, device, compile=compile, precision=precision)
     if choice.name == "torch":
-        from streamdepth.estimators.engines.torch_engine import choose_device, choose_precision
-
-        precision = choose_precision(precision, choose_device(device))
+        precision = _torch_precision(precision, device)
     options: EngineOptions = {
         "device": device,
         "compile": compile,
@@ -84,6 +82,13 @@ def make_engine(
         made = FallbackEngine(made, make_torch=make_torch if has_fallback else None, check=check)
     _log.info("the engine is %s on %s in %s: %s", made.name, made.runs_on, made.precision, made.reason)
     return made
+
+
+def _torch_precision(precision: str, device: str) -> str:
+    """Returns the precision that torch computes in on a device. Raises ConfigError for one that it does not have."""
+    from streamdepth.estimators.engines.torch_engine import choose_device, choose_precision
+
+    return choose_precision(precision, choose_device(device))
 
 
 def _make_torch(

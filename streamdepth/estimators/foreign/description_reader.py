@@ -25,6 +25,9 @@ def parse_description(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Returns the fields of `Description` that a mapping gives, checked.
 
     where: the file or the setting, for messages. Raises ConfigError with the code "bad-description".
+
+    >>> parse_description({"kind": "metric", "scale": "focal_px / 300", "size": "long 504"}, "depth.yaml")["size"]
+    Size(width=504, height=504, bounds='long')
     """
     parsed = {}
     for key, value in given.items():

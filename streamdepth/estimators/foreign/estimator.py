@@ -116,6 +116,11 @@ def open_foreign_model(
         ModelLoadError: "not-found", "damaged", "license", or "foreign" (nothing tells what the numbers mean).
         ConfigError: "bad-description", "unknown-description", "fixed-size" or "option-conflict".
         MissingDependencyError: the runtime is not installed.
+
+    >>> model = open_foreign_model(Path("depth.onnx"), description=["kind=inverse", "keep_aspect=true"])
+    >>> model.info.kind.value, model.description.size.width, model.description.licence
+    ('relative', 96, 'unknown')
+    >>> model.close()
     """
     runtime = open_runtime(path, options)
     completed = complete(path, description, runtime.interface)

@@ -26,14 +26,26 @@ class Inspection:
 
 
 def inspect_file(path: Path, description: Sequence[str] = (), **options: Unpack[EngineOptions]) -> Inspection:
-    """Opens an ONNX file to look at it. Arguments and errors are those of `open_foreign_model`, without a license."""
+    """Opens an ONNX file to look at it. Arguments and errors are those of `open_foreign_model`, without a license.
+
+    >>> found = inspect_file(Path("depth.onnx"))
+    >>> print(found.interface.pictures)
+    image float32 [1, 3, 64, 96]
+    >>> found.completed.guesses[0], found.completed.has_kind
+    ('kind inverse, the most frequent one', False)
+    >>> found.estimator.close()
+    """
     runtime = open_runtime(path, options)
     completed = complete(path, description, runtime.interface)
     return Inspection(runtime.interface, completed, ForeignModelEstimator(runtime, completed.description, str(path)))
 
 
 def description_text(found: Description) -> str:
-    """Returns a description as YAML, ready to be written beside its file."""
+    """Returns a description as YAML, ready to be written beside its file.
+
+    >>> print(description_text(Description("metric", output="depth", size=Size(640, 384, "both"))).splitlines()[-3])
+    size: 640x384
+    """
     lines = {
         "kind": found.kind,
         "scale": _scale_text(found.scale),

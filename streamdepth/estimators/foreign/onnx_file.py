@@ -26,7 +26,8 @@ _OTHER_FILES = (
 def read_metadata(path: Path) -> dict[str, str]:
     """Returns the metadata of an ONNX file without reading its weights; empty where the file has none or is damaged.
 
-    The file is a Protocol Buffers message, whose fields can be skipped by their lengths.
+    >>> read_metadata(Path("depth.onnx"))
+    {'author': 'somebody'}
     """
     found: dict[str, str] = {}
     try:

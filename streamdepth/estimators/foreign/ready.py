@@ -37,7 +37,11 @@ _FOLDERS = 5
 
 
 def ready_names() -> list[str]:
-    """Returns the names of all ready descriptions."""
+    """Returns the names of all ready descriptions.
+
+    >>> "moge-2" in ready_names()
+    True
+    """
     folder = resources.files(__package__) / "ready"
     return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 

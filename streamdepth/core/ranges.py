@@ -8,7 +8,7 @@ import numpy as np
 
 from streamdepth.core.arrays import DepthMap
 
-SAMPLE_PIXELS = 6000
+SAMPLE_PIXELS = 5000
 """Enough pixels for steady percentiles of a depth map, and few enough for every frame of a video."""
 
 
@@ -30,6 +30,11 @@ def robust_range(
     low, high = round((values.size - 1) * shares[0]), round((values.size - 1) * shares[1])
     values.partition((low, high))  # a quarter of the time of np.percentile, which interpolates
     return float(values[low]), float(values[high])
+
+
+def all_finite(values: DepthMap) -> bool:
+    """Returns True if no value is NaN or infinite; `values` is not empty."""
+    return math.isfinite(values.min()) and math.isfinite(values.max())
 
 
 def finite_range(depth: DepthMap) -> tuple[float, float]:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from streamdepth.core.arrays import DepthMap
 from streamdepth.core.device_map import DeviceMap, StoredMap, for_depth_field
 from streamdepth.core.interfaces import Stabilizer
-from streamdepth.core.ranges import finite_range
+from streamdepth.core.ranges import all_finite, finite_range
 from streamdepth.core.types import DepthFrame, DepthKind
 from streamdepth.geometry.affine import Affine, fit_affine
 from streamdepth.stabilizers.optical_flow import FrameMotion, MotionTracker, sampling_grid, shrink_map, warp
@@ -100,9 +100,10 @@ class Aligner(Stabilizer):
             tensor = depth.tensor
             moved = (tensor * self._alignment.scale + self._alignment.shift).clamp(*self._shot_range)
             return DeviceMap(moved.where(tensor.isfinite(), tensor))
-        aligned = depth * np.float32(self._alignment.scale) + np.float32(self._alignment.shift)
-        aligned = np.clip(aligned, np.float32(self._shot_range[0]), np.float32(self._shot_range[1]))
-        return cast(DepthMap, aligned if math.isfinite(aligned.sum()) else np.where(np.isfinite(depth), aligned, depth))
+        aligned = depth * np.float32(self._alignment.scale)
+        aligned += np.float32(self._alignment.shift)
+        np.clip(aligned, np.float32(self._shot_range[0]), np.float32(self._shot_range[1]), out=aligned)
+        return aligned if all_finite(depth) else np.where(np.isfinite(depth), aligned, depth)
 
 
 def _summarize(depth: StoredMap) -> tuple[DepthMap, tuple[float, float]]:
@@ -114,7 +115,7 @@ def _summarize(depth: StoredMap) -> tuple[DepthMap, tuple[float, float]]:
         small, value_range = _summarize_on_device(depth)
     else:
         value_range = finite_range(depth)
-        finite = depth if math.isfinite(depth.sum()) else np.where(np.isfinite(depth), depth, np.float32(np.nan))
+        finite = depth if all_finite(depth) else np.where(np.isfinite(depth), depth, np.float32(np.nan))
         small = shrink_map(finite, _FIT_SIZE)
     return cast(DepthMap, cv2.GaussianBlur(small, (0, 0), 1.5)), value_range
 

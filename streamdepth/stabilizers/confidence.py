@@ -13,7 +13,7 @@ from streamdepth.core.arrays import DepthMap
 from streamdepth.core.types import DepthFrame
 from streamdepth.geometry.arrays import Floats
 from streamdepth.geometry.metric_fit import FARTHEST_M
-from streamdepth.stabilizers.optical_flow import Flow, FlowPair, sampling_grid, warp
+from streamdepth.stabilizers.optical_flow import FlowPair, SamplingGrid, sampling_grid, warp
 
 TOLERANCE = 0.1
 """Confidence is the probability that a distance is off by less than this share."""
@@ -100,7 +100,7 @@ class ConfidenceEstimator:
         error = np.hypot(self._expected_error(log_depth, middle), np.float32(_PER_SIGMA * (item.scale_sigma or 0.0)))
         return np.where(known, _probability(error), 0).astype(np.float32)
 
-    def _follow(self, log_depth: DepthMap, before: DepthMap, flow: FlowPair, grid: Flow) -> None:
+    def _follow(self, log_depth: DepthMap, before: DepthMap, flow: FlowPair, grid: SamplingGrid) -> None:
         """Carries change and evidence along the flow to this frame."""
         height, width = log_depth.shape
         moved = log_depth - warp(before, grid)

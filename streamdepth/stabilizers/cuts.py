@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from streamdepth.core.arrays import DepthMap
-from streamdepth.core.device_map import DeviceMap, StoredMap, as_depth_map, for_depth_field
+from streamdepth.core.device_map import DeviceMap, StoredMap, for_depth_field
 from streamdepth.core.interfaces import Stabilizer
+from streamdepth.core.resize import shrink
 from streamdepth.core.types import DepthFrame, DepthKind, Frame
 from streamdepth.stabilizers.optical_flow import (
     FlowPair,
@@ -57,7 +58,7 @@ class _FrameFeatures:
     thumbnail: Thumbnail
     overexposed_share: float
     depth: StoredMap
-    """A thumbnail; on a GPU it stays there until it is needed to decide."""
+    """The whole map, where it lies: it is made small only where it must decide."""
 
 
 class CutDetector(Stabilizer):
@@ -153,22 +154,22 @@ def _extract_features(motion: FrameMotion, depth: StoredMap) -> _FrameFeatures:
     gray = motion.gray.astype(np.float32)
     detail = gray - cv2.blur(gray, (9, 9))
     spread = np.sqrt(cv2.blur(detail * detail, (9, 9)) + np.float32(16))  # a spread of 4 is a sensor's noise
-    thumbnail = cv2.resize(motion.image, (40, 24), interpolation=cv2.INTER_AREA)
+    thumbnail = shrink(motion.image, 40, 24)
     return _FrameFeatures(
         motion.gray,
         cast(DepthMap, detail / spread),
         thumbnail.astype(np.float32),
         np.count_nonzero(motion.gray >= _OVEREXPOSED) / motion.gray.size,
-        _shrink(depth),
+        depth,
     )
 
 
-def _shrink(depth: StoredMap) -> StoredMap:
+def _depth_thumbnail(depth: StoredMap) -> DepthMap:
     if not isinstance(depth, DeviceMap):
         return shrink_map(depth, _DEPTH_SIZE)
     from streamdepth.stabilizers import device_maps
 
-    return DeviceMap(device_maps.shrink(depth.tensor, _DEPTH_SIZE))
+    return DeviceMap(device_maps.shrink(depth.tensor, _DEPTH_SIZE)).array()
 
 
 def _structural_similarity(previous: _FrameFeatures, now: _FrameFeatures, flows: FlowPair) -> float:
@@ -183,8 +184,8 @@ def _correlation(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> floa
 
 
 def _depth_agrees(previous: _FrameFeatures, now: _FrameFeatures, flows: FlowPair) -> bool:
-    depth = as_depth_map(now.depth)
-    warped = warp(as_depth_map(previous.depth), sampling_grid(flows.flow, depth.shape))
+    depth = _depth_thumbnail(now.depth)
+    warped = warp(_depth_thumbnail(previous.depth), sampling_grid(flows.flow, depth.shape))
     known = np.isfinite(warped) & np.isfinite(depth)
     a, b = warped[known], depth[known]
     if a.size < 2 or not (np.ptp(a) and np.ptp(b)):

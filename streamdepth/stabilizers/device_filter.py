@@ -19,6 +19,7 @@ from streamdepth.stabilizers.temporal import (
     MAX_NOISE,
     MIN_NOISE,
     NOISE_SECONDS,
+    UNIT_PIXELS,
 )
 
 
@@ -109,14 +110,14 @@ def _unit_of_change(depth: Tensor, kind: DepthKind) -> Tensor:
     """Returns the unit of changes: the depth itself if it is metric, the frame's range if it is relative."""
     if kind is DepthKind.METRIC:
         return depth.abs().clamp(min=1e-3)
-    low, high = device_maps.robust_range(depth).unbind()
+    low, high = device_maps.robust_range(depth, max_pixels=UNIT_PIXELS).unbind()
     return (high - low).clamp(min=1e-9).nan_to_num(nan=1.0)
 
 
 def _weighted_mean(new: Tensor, past: _State, seconds: float) -> _State:
-    """Returns the mean of two depths, weighted by their seconds; pixels unknown in one of them take the new depth."""
-    total = past.evidence_seconds + seconds
-    share = (past.evidence_seconds + EPSILON) / (total + EPSILON)
+    """Returns the mean of two depths weighted by their seconds, never outside the two; unknown pixels are the new."""
+    total = past.evidence_seconds + (seconds + EPSILON)
+    share = past.evidence_seconds / total
     mean = (past.depth - new) * share + new
     mean = mean.maximum(torch.minimum(past.depth, new)).minimum(torch.maximum(past.depth, new))
     known = mean.isfinite()

@@ -14,10 +14,10 @@ import numpy as np
 from streamdepth.core.arrays import DepthMap
 from streamdepth.core.device_map import StoredMap, for_depth_field
 from streamdepth.core.interfaces import Stabilizer
-from streamdepth.core.ranges import finite_range, robust_range
+from streamdepth.core.ranges import all_finite, finite_range, robust_range
 from streamdepth.core.types import DepthFrame, DepthKind
 from streamdepth.stabilizers.disk_queue import DiskQueue
-from streamdepth.stabilizers.optical_flow import Flow, FlowPair, FrameMotion, MotionTracker, sampling_grid, warp
+from streamdepth.stabilizers.optical_flow import FlowPair, FrameMotion, MotionTracker, SamplingGrid, sampling_grid, warp
 
 if TYPE_CHECKING:
     from streamdepth.stabilizers.device_filter import DeviceFilter
@@ -33,6 +33,8 @@ MAX_DEVIATION = 1 / 3
 EPSILON = 1e-9
 _CURVATURES = np.array([[0.5, -1, 0.5]], np.float32), np.array([[0.5], [-1], [0.5]], np.float32)
 """Kernels for half the second derivative along x and along y; `cv2.Sobel` takes three times as long along y."""
+UNIT_PIXELS = 1500
+"""Pixels of which a frame's range is taken to measure changes in, which needs no more."""
 _NEIGHBORS = np.array([[0.5, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0.5]], np.float32)
 
 
@@ -45,16 +47,25 @@ class _FilterState:
     """Seconds of agreeing frames behind the depth: the weight of the past."""
 
 
+class _Past(NamedTuple):
+    """The past as it looks in a new frame."""
+
+    change: DepthMap
+    """The new depth less the past's, as far as a result may be from the new depth."""
+    evidence_seconds: DepthMap
+
+
 class _Buffers(NamedTuple):
     """Maps that are reused for every frame, because allocating them takes longer than the arithmetic."""
 
     residual: DepthMap
     scratch: DepthMap
-    grid: Flow
+    grid: SamplingGrid
 
     @classmethod
     def allocate(cls, shape: tuple[int, ...]) -> _Buffers:
-        return cls(np.empty(shape, np.float32), np.empty(shape, np.float32), np.empty((*shape, 2), np.float32))
+        residual, scratch, x, y = (np.empty(shape, np.float32) for _ in range(4))
+        return cls(residual, scratch, SamplingGrid(x, y))
 
 
 class _RecursiveFilter:
@@ -76,8 +87,8 @@ class _RecursiveFilter:
         return self.update(item.depth, self.predict(item, flows, seconds) if flows else None, seconds).depth
 
     @np.errstate(invalid="ignore")  # far away minus far away is unknown, as it should be
-    def predict(self, item: DepthFrame, flows: FlowPair, seconds: float) -> _FilterState | None:
-        """Returns the past depth warped to this frame, with its evidence; None without a past."""
+    def predict(self, item: DepthFrame, flows: FlowPair, seconds: float) -> _Past | None:
+        """Returns the past as it looks in this frame, with the evidence that holds here; None without a past."""
         past, new = self.state, item.depth
         if past is None or past.depth.shape != new.shape:
             return None
@@ -85,24 +96,24 @@ class _RecursiveFilter:
             self._buffers = _Buffers.allocate(new.shape)
         residual, scratch, grid = self._buffers
         sampling_grid(flows.flow, new.shape, out=grid)
-        change = _warp_sharply(past.depth, flows, self._buffers)
-        np.subtract(new, change, out=change)
+        warped = _warp_sharply(past.depth, flows, self._buffers)
+        change = np.subtract(new, warped, out=warped)
         unit = _unit_of_change(item)
         np.divide(np.abs(change, out=residual), unit, out=residual)
         self._measure_noise(residual, seconds)
         _suppress_lone_outliers(residual, scratch)
-        residual *= np.float32(1 / (self.tolerance * self._noise))
+        limit = np.float32(self.tolerance * self._noise)
         evidence = warp(past.evidence_seconds, grid, cv2.INTER_NEAREST)
         np.minimum(evidence, np.float32(self.memory_seconds), out=evidence)
         evidence *= cv2.resize(flows.confidence, new.shape[::-1], dst=scratch, interpolation=cv2.INTER_LINEAR)
-        evidence *= _agreement(residual, scratch)
-        excess = np.maximum(np.subtract(residual, MAX_DEVIATION, out=residual), 0, out=residual)
-        excess *= unit * np.float32(self.tolerance * self._noise)
+        evidence *= _agreement(residual, limit, scratch)
+        excess = np.maximum(np.subtract(residual, MAX_DEVIATION * limit, out=residual), 0, out=residual)
+        excess *= unit
         change -= np.copysign(excess, change, out=scratch)
-        return _FilterState(np.subtract(new, change, out=change), evidence)
+        return _Past(change, evidence)
 
-    def update(self, new: DepthMap, past: _FilterState | None, seconds: float) -> _FilterState:
-        """Returns the weighted mean of the past and the new depth; pixels unknown in the past take the new depth."""
+    def update(self, new: DepthMap, past: _Past | None, seconds: float) -> _FilterState:
+        """Joins the past with the new depth, which unknown pixels take over."""
         if past is None:
             self.state = _FilterState(new, np.full_like(new, INITIAL_SECONDS))
         else:
@@ -237,26 +248,28 @@ class TwoSidedFilter(Stabilizer):
             flows, seconds = (following.to_previous, following.seconds) if following else (None, 0.0)
             future = backward.predict(item, flows.reversed(), seconds) if flows else None
             backward.update(item.depth, future, seconds)
-            joined = _weighted_mean(state.depth, future, state.evidence_seconds) if future else state
-            smoothed.append(joined.depth)
+            smoothed.append(_join(state, item.depth, future) if future else state.depth)
             following = pending.motion
         return smoothed[::-1]
 
 
+def _join(state: _FilterState, new: DepthMap, future: _Past) -> DepthMap:
+    """Returns the mean of the state after a frame and of the future as it looks in it; new: the frame's own depth."""
+    change = future.change + (state.depth - new)
+    return _weighted_mean(state.depth, _Past(change, future.evidence_seconds), state.evidence_seconds).depth
+
+
 @np.errstate(invalid="ignore")
-def _weighted_mean(new: DepthMap, past: _FilterState, seconds: float | DepthMap) -> _FilterState:
-    """Returns the mean of two depths, weighted by their seconds.
+def _weighted_mean(new: DepthMap, past: _Past, seconds: float | DepthMap) -> _FilterState:
+    """Returns the mean of two depths weighted by their seconds, never outside the two.
 
     `seconds` is the evidence of `new`. Where both are equal, the past is kept exactly.
     """
-    old, total = past.depth, past.evidence_seconds + np.asarray(seconds, np.float32)
-    share = np.divide(past.evidence_seconds + EPSILON, total + EPSILON)
-    mean = np.subtract(old, new)
-    mean *= share
-    mean += new
-    np.maximum(mean, np.minimum(old, new), out=mean)
-    np.minimum(mean, np.maximum(old, new, out=share), out=mean)
-    if math.isfinite(mean.sum()):
+    total = past.evidence_seconds + np.asarray(seconds + EPSILON, np.float32)
+    step = np.divide(past.evidence_seconds, total)
+    step *= past.change
+    mean = np.subtract(new, step, out=step)
+    if all_finite(mean):
         return _FilterState(mean, total)
     known = np.isfinite(mean)
     return _FilterState(np.where(known, mean, new), np.where(known, total, np.float32(INITIAL_SECONDS)))
@@ -274,9 +287,8 @@ def _warp_sharply(depth: DepthMap, flows: FlowPair, buffers: _Buffers) -> DepthM
     warped = warp(depth, grid)
     if not flows.flow.any():
         return warped
-    for axis, kernel in enumerate(_CURVATURES):
-        fraction = cast(DepthMap, cv2.extractChannel(grid, axis, dst=residual))
-        fraction -= np.floor(fraction, out=scratch)
+    for positions, kernel in zip(grid, _CURVATURES, strict=True):
+        fraction = np.subtract(positions, np.floor(positions, out=scratch), out=residual)
         fraction -= np.square(fraction, out=scratch)
         curvature = cv2.filter2D(warped, cv2.CV_32F, kernel, dst=scratch, borderType=cv2.BORDER_REPLICATE)
         fraction *= curvature
@@ -290,16 +302,16 @@ def _suppress_lone_outliers(residual: DepthMap, scratch: DepthMap) -> None:
     np.fmin(residual, around, out=residual)
 
 
-def _agreement(residual: DepthMap, scratch: DepthMap) -> DepthMap:
-    """Returns a weight that falls from 1 to 0 with the residual; it is flat near 0, so that noise costs no evidence."""
-    square = cv2.multiply(residual, residual, dst=scratch)
+def _agreement(residual: DepthMap, limit: float, scratch: DepthMap) -> DepthMap:
+    """Returns 1 well below the limit and 0 well beyond; flat near 0, so small differences lose no evidence."""
+    square = cv2.multiply(residual, residual, dst=scratch, scale=1 / limit**2)
     fourth = cv2.multiply(square, square, dst=square, scale=-1.0)
-    return cast(DepthMap, np.exp(fourth, out=fourth))
+    return cast(DepthMap, cv2.exp(fourth, dst=fourth))
 
 
 def _unit_of_change(item: DepthFrame) -> DepthMap | np.float32:
     """Returns the unit of changes: the depth itself if it is metric, the frame's range if it is relative."""
     if item.kind is DepthKind.METRIC:
         return cast(DepthMap, np.maximum(np.abs(item.depth), np.float32(1e-3)))
-    low, high = robust_range(item.depth) or (0.0, 1.0)
+    low, high = robust_range(item.depth, max_pixels=UNIT_PIXELS) or (0.0, 1.0)
     return np.float32(max(high - low, 1e-9))

@@ -14,7 +14,7 @@ from streamdepth.core.device_map import DeviceMap
 from streamdepth.core.ranges import robust_range
 from streamdepth.core.types import DepthFrame, DepthKind
 from streamdepth.stabilizers import device_maps, make_stabilizer
-from streamdepth.stabilizers.optical_flow import shrink_map, warp
+from streamdepth.stabilizers.optical_flow import SamplingGrid, shrink_map, warp
 from streamdepth.testing import SyntheticSource
 
 MEAN_TOLERANCE, TOLERANCE = 0.0005, 0.001
@@ -87,7 +87,7 @@ def test_maps_are_resampled_as_by_opencv(shape: tuple[int, int], device: str) ->
     tensor = torch.tensor(values, device=device)
     flow = cv2.GaussianBlur(rng.normal(0, 3, (24, 40, 2)).astype(np.float32), (0, 0), 3)
     grid = device_maps.sampling_grid(flow, shape, tensor.device)
-    exact_grid = grid.permute(1, 2, 0).contiguous().cpu().numpy()
+    exact_grid = SamplingGrid(*grid.cpu().numpy())
     pairs = [
         (device_maps.resize(tensor, (60, 80)), cv2.resize(values, (80, 60), interpolation=cv2.INTER_LINEAR), 1e-5),
         (device_maps.shrink(tensor, (40, 30)), shrink_map(values, (40, 30)), 1e-5),

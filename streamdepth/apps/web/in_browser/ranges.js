@@ -1,6 +1,6 @@
 // The range of depth to display, as streamdepth finds it in Python (core/ranges.py, stabilizers/range.py).
 
-const SAMPLE_PIXELS = 6000;
+const SAMPLE_PIXELS = 5000;
 const GROW_SECONDS = 0.08, SHRINK_SECONDS = 4, HOLD_SECONDS = 1.5, TOLERANCE = 0.03;
 const MAX_GAP_SECONDS = 5; // longer than in Python, because a slow browser gives one picture in a second
 

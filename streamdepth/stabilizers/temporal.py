@@ -48,7 +48,7 @@ class _FilterState:
 
 
 class _Past(NamedTuple):
-    """The past as it looks in a new frame."""
+    """The past as it looks in a new frame; valid until the next frame."""
 
     change: DepthMap
     """The new depth less the past's, as far as a result may be from the new depth."""
@@ -58,14 +58,15 @@ class _Past(NamedTuple):
 class _Buffers(NamedTuple):
     """Maps that are reused for every frame, because allocating them takes longer than the arithmetic."""
 
+    warped: DepthMap
     residual: DepthMap
     scratch: DepthMap
     grid: SamplingGrid
 
     @classmethod
     def allocate(cls, shape: tuple[int, ...]) -> _Buffers:
-        residual, scratch, x, y = (np.empty(shape, np.float32) for _ in range(4))
-        return cls(residual, scratch, SamplingGrid(x, y))
+        warped, residual, scratch, x, y = (np.empty(shape, np.float32) for _ in range(5))
+        return cls(warped, residual, scratch, SamplingGrid(x, y))
 
 
 class _RecursiveFilter:
@@ -81,6 +82,7 @@ class _RecursiveFilter:
         self.state: _FilterState | None = None
         self._noise = MAX_NOISE
         self._buffers = _Buffers.allocate((0, 0))
+        self._spare_evidence: DepthMap | None = None
 
     def push(self, item: DepthFrame, flows: FlowPair | None, seconds: float) -> DepthMap:
         """Returns the smoothed depth of the next frame. `flows` are those to the frame before; None starts anew."""
@@ -94,7 +96,7 @@ class _RecursiveFilter:
             return None
         if self._buffers.residual.shape != new.shape:
             self._buffers = _Buffers.allocate(new.shape)
-        residual, scratch, grid = self._buffers
+        _, residual, scratch, grid = self._buffers
         sampling_grid(flows.flow, new.shape, out=grid)
         warped = _warp_sharply(past.depth, flows, self._buffers)
         change = np.subtract(new, warped, out=warped)
@@ -102,21 +104,24 @@ class _RecursiveFilter:
         np.divide(np.abs(change, out=residual), unit, out=residual)
         self._measure_noise(residual, seconds)
         _suppress_lone_outliers(residual, scratch)
-        limit = np.float32(self.tolerance * self._noise)
-        evidence = warp(past.evidence_seconds, grid, cv2.INTER_NEAREST)
-        np.minimum(evidence, np.float32(self.memory_seconds), out=evidence)
+        limit = self.tolerance * self._noise
+        evidence = warp(past.evidence_seconds, grid, cv2.INTER_NEAREST, out=self._spare_evidence)
+        cv2.threshold(evidence, self.memory_seconds, 0, cv2.THRESH_TRUNC, dst=evidence)
         evidence *= cv2.resize(flows.confidence, new.shape[::-1], dst=scratch, interpolation=cv2.INTER_LINEAR)
         evidence *= _agreement(residual, limit, scratch)
-        excess = np.maximum(np.subtract(residual, MAX_DEVIATION * limit, out=residual), 0, out=residual)
+        residual -= MAX_DEVIATION * limit
+        _, excess = cv2.threshold(residual, 0, 0, cv2.THRESH_TOZERO, dst=residual)
         excess *= unit
         change -= np.copysign(excess, change, out=scratch)
         return _Past(change, evidence)
 
     def update(self, new: DepthMap, past: _Past | None, seconds: float) -> _FilterState:
-        """Joins the past with the new depth, which unknown pixels take over."""
+        """Joins the past with the new depth, which unknown pixels take over; the evidence is valid until the next."""
         if past is None:
-            self.state = _FilterState(new, np.full_like(new, INITIAL_SECONDS))
+            self.state, self._spare_evidence = _FilterState(new, np.full_like(new, INITIAL_SECONDS)), np.empty_like(new)
         else:
+            assert self.state is not None
+            self._spare_evidence = self.state.evidence_seconds
             self.state = _weighted_mean(new, past, seconds)
         return self.state
 
@@ -223,7 +228,8 @@ class TwoSidedFilter(Stabilizer):
             yield from self.flush()
         past = self._forward.predict(item, flows, motion.seconds) if flows else None
         state = self._forward.update(item.depth, past, motion.seconds)
-        self._pending.append(_PendingFrame(self._queue.put(item), motion, state))
+        kept = replace(state, evidence_seconds=state.evidence_seconds.copy())
+        self._pending.append(_PendingFrame(self._queue.put(item), motion, kept))
         if len(self._pending) >= 2 * self.lookahead_frames:
             yield from self._release(self.lookahead_frames)
 
@@ -247,28 +253,32 @@ class TwoSidedFilter(Stabilizer):
             item, state = pending.item, pending.state
             flows, seconds = (following.to_previous, following.seconds) if following else (None, 0.0)
             future = backward.predict(item, flows.reversed(), seconds) if flows else None
-            backward.update(item.depth, future, seconds)
             smoothed.append(_join(state, item.depth, future) if future else state.depth)
+            backward.update(item.depth, future, seconds)
             following = pending.motion
         return smoothed[::-1]
 
 
+@np.errstate(invalid="ignore")
 def _join(state: _FilterState, new: DepthMap, future: _Past) -> DepthMap:
     """Returns the mean of the state after a frame and of the future as it looks in it; new: the frame's own depth."""
     change = future.change + (state.depth - new)
-    return _weighted_mean(state.depth, _Past(change, future.evidence_seconds), state.evidence_seconds).depth
+    copied = _Past(change, future.evidence_seconds.copy())  # the mean changes it
+    return _weighted_mean(state.depth, copied, state.evidence_seconds).depth
 
 
 @np.errstate(invalid="ignore")
 def _weighted_mean(new: DepthMap, past: _Past, seconds: float | DepthMap) -> _FilterState:
     """Returns the mean of two depths weighted by their seconds, never outside the two.
 
-    `seconds` is the evidence of `new`. Where both are equal, the past is kept exactly.
+    seconds: the evidence of `new`. The past's evidence becomes that of both.
     """
-    total = past.evidence_seconds + np.asarray(seconds + EPSILON, np.float32)
-    step = np.divide(past.evidence_seconds, total)
+    evidence_of_new = np.asarray(seconds + EPSILON, np.float32)
+    total = np.add(past.evidence_seconds, evidence_of_new, out=past.evidence_seconds)
+    step = np.divide(evidence_of_new, total)
+    step -= 1
     step *= past.change
-    mean = np.subtract(new, step, out=step)
+    mean = np.add(new, step, out=step)
     if all_finite(mean):
         return _FilterState(mean, total)
     known = np.isfinite(mean)
@@ -283,8 +293,8 @@ def _warp_sharply(depth: DepthMap, flows: FlowPair, buffers: _Buffers) -> DepthM
     there.
     """
     low, high = finite_range(depth)
-    residual, scratch, grid = buffers
-    warped = warp(depth, grid)
+    warped, residual, scratch, grid = buffers
+    warp(depth, grid, out=warped)
     if not flows.flow.any():
         return warped
     for positions, kernel in zip(grid, _CURVATURES, strict=True):

@@ -115,7 +115,7 @@ def _unit_of_change(depth: Tensor, kind: DepthKind) -> Tensor:
 
 
 def _weighted_mean(new: Tensor, past: _State, seconds: float) -> _State:
-    """Returns the mean of two depths weighted by their seconds, never outside the two; unknown pixels are the new."""
+    """Returns the mean of two depths, weighted by their seconds; pixels unknown in one of them take the new depth."""
     total = past.evidence_seconds + (seconds + EPSILON)
     share = past.evidence_seconds / total
     mean = (past.depth - new) * share + new

@@ -87,7 +87,7 @@ def finite_range(values: Tensor) -> Tensor:
 def robust_range(
     values: Tensor, shares: tuple[float, float] = (0.02, 0.98), *, max_pixels: int = SAMPLE_PIXELS
 ) -> Tensor:
-    """Returns what `core.ranges.robust_range` does of (h, w) values, (2,); NaN where none is finite."""
+    """Returns `core.ranges.robust_range` of (h, w) values, (2,); NaN if none is finite."""
     step = max(1, math.isqrt(values.numel() // max_pixels))
     return finite_ranks(values[::step, ::step], shares)
 

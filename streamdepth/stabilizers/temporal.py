@@ -34,7 +34,7 @@ EPSILON = 1e-9
 _CURVATURES = np.array([[0.5, -1, 0.5]], np.float32), np.array([[0.5], [-1], [0.5]], np.float32)
 """Kernels for half the second derivative along x and along y; `cv2.Sobel` takes three times as long along y."""
 UNIT_PIXELS = 1500
-"""Pixels of which a frame's range is taken to measure changes in, which needs no more."""
+"""Approximate number of pixels from which the unit of changes, a frame's range, is measured."""
 _NEIGHBORS = np.array([[0.5, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0.5]], np.float32)
 
 
@@ -48,10 +48,10 @@ class _FilterState:
 
 
 class _Past(NamedTuple):
-    """The past as it looks in a new frame; valid until the next frame."""
+    """The past, warped to a new frame; valid until the next frame."""
 
     change: DepthMap
-    """The new depth less the past's, as far as a result may be from the new depth."""
+    """The new depth less the past's, limited to the most that a result may differ from the new depth."""
     evidence_seconds: DepthMap
 
 
@@ -90,7 +90,7 @@ class _RecursiveFilter:
 
     @np.errstate(invalid="ignore")  # far away minus far away is unknown, as it should be
     def predict(self, item: DepthFrame, flows: FlowPair, seconds: float) -> _Past | None:
-        """Returns the past as it looks in this frame, with the evidence that holds here; None without a past."""
+        """Returns the past warped to this frame, with its evidence; None without a past."""
         past, new = self.state, item.depth
         if past is None or past.depth.shape != new.shape:
             return None
@@ -116,7 +116,10 @@ class _RecursiveFilter:
         return _Past(change, evidence)
 
     def update(self, new: DepthMap, past: _Past | None, seconds: float) -> _FilterState:
-        """Joins the past with the new depth, which unknown pixels take over; the evidence is valid until the next."""
+        """Returns the weighted mean of the past and the new depth; pixels unknown in the past take the new depth.
+
+        The evidence of the result is valid until the next `predict`, which reuses its memory.
+        """
         if past is None:
             self.state, self._spare_evidence = _FilterState(new, np.full_like(new, INITIAL_SECONDS)), np.empty_like(new)
         else:
@@ -261,7 +264,7 @@ class TwoSidedFilter(Stabilizer):
 
 @np.errstate(invalid="ignore")
 def _join(state: _FilterState, new: DepthMap, future: _Past) -> DepthMap:
-    """Returns the mean of the state after a frame and of the future as it looks in it; new: the frame's own depth."""
+    """Returns the mean of the state after a frame and the future warped to it; `new` is the frame's own depth."""
     change = future.change + (state.depth - new)
     copied = _Past(change, future.evidence_seconds.copy())  # the mean changes it
     return _weighted_mean(state.depth, copied, state.evidence_seconds).depth
@@ -269,9 +272,9 @@ def _join(state: _FilterState, new: DepthMap, future: _Past) -> DepthMap:
 
 @np.errstate(invalid="ignore")
 def _weighted_mean(new: DepthMap, past: _Past, seconds: float | DepthMap) -> _FilterState:
-    """Returns the mean of two depths weighted by their seconds, never outside the two.
+    """Returns the mean of two depths, weighted by their seconds and never outside the two.
 
-    seconds: the evidence of `new`. The past's evidence becomes that of both.
+    `seconds` is the evidence of `new`. The past's evidence is overwritten by that of both.
     """
     evidence_of_new = np.asarray(seconds + EPSILON, np.float32)
     total = np.add(past.evidence_seconds, evidence_of_new, out=past.evidence_seconds)
@@ -313,7 +316,7 @@ def _suppress_lone_outliers(residual: DepthMap, scratch: DepthMap) -> None:
 
 
 def _agreement(residual: DepthMap, limit: float, scratch: DepthMap) -> DepthMap:
-    """Returns 1 well below the limit and 0 well beyond; flat near 0, so small differences lose no evidence."""
+    """Returns a weight that falls from 1 to 0 with residual / limit; flat near 0, so that noise costs no evidence."""
     square = cv2.multiply(residual, residual, dst=scratch, scale=1 / limit**2)
     fourth = cv2.multiply(square, square, dst=square, scale=-1.0)
     return cast(DepthMap, cv2.exp(fourth, dst=fourth))

@@ -149,7 +149,7 @@ class MetricConverter(Stabilizer):
         self._count(item, is_withheld=is_withheld)
         if self.estimate is None or is_withheld:
             self._announce_absence(item)
-            return [replace(item, depth=np.full_like(inverse, np.nan))]
+            return [replace(item, depth=np.full_like(inverse, np.nan), confidence=None)]
         item = replace(item, depth=self._certain_meters(inverse, self.estimate), metric_fit=(*self.estimate,))
         points = self.reference.points if item.evidence_age_seconds == 0 else None
         return [replace(item, confidence=self._confidence.estimate(item, drift.flow, points))]

@@ -89,6 +89,15 @@ def test_anchors_correct_a_metric_model_by_a_factor() -> None:
     np.testing.assert_allclose(out.depth, TRUTH, rtol=1e-4)
 
 
+def test_a_models_own_confidence_gives_way_to_that_of_the_reference() -> None:
+    own = np.full(TRUTH.shape, 0.123, np.float32)
+    known = only(MetricConverter(anchors(*THREE)), item(confidence=own))
+    assert known.confidence is not None
+    assert not np.isclose(known.confidence, 0.123).all()
+    withheld = only(MetricConverter(Never()), item(confidence=own))
+    assert (withheld.is_withheld, withheld.confidence) == (True, None)
+
+
 def test_sparse_depth_with_outliers_and_holes() -> None:
     rng = np.random.default_rng(0)
     sparse = np.where(rng.random(TRUTH.shape) < 0.01, TRUTH, np.float32(np.nan))

@@ -93,5 +93,6 @@ class _ShrunkImage(LazyImage):
 
 
 def _copied(estimate: Estimate) -> Estimate:
-    """Copies the depth: Ray's result is a read-only view that would keep all of its shared memory alive."""
-    return replace(estimate, depth=estimate.depth.copy())
+    """Copies the maps: Ray's result is a read-only view that would keep all of its shared memory alive."""
+    confidence = None if estimate.confidence is None else estimate.confidence.copy()
+    return replace(estimate, depth=estimate.depth.copy(), confidence=confidence)

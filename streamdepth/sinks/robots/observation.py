@@ -125,9 +125,9 @@ class Observation:
 
     @cached_property
     def confidence(self) -> DepthMap | None:
-        """(h, w) little-endian confidence of each pixel's depth, 0 to 1; None where it is not known."""
+        """(h, w) little-endian confidence of each pixel's depth, 0 to 1, 0 where that is unknown; None without any."""
         known = self.item.confidence
-        return None if known is None else np.ascontiguousarray(known, "<f4")
+        return None if known is None else np.where(np.isnan(self.depth), 0, known).astype("<f4")
 
     @property
     def scale_state(self) -> ScaleState:

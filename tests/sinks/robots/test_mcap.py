@@ -250,7 +250,9 @@ def test_confidence_and_the_error_of_the_scale_are_messages_of_their_own(tmp_pat
             "/diagnostics": "diagnostic_msgs/msg/DiagnosticArray",
         }.items()
     )
-    assert (image_of(messages(path, "/camera/depth/confidence")[0], "<f4") == 0.5).all()
+    confidence = image_of(messages(path, "/camera/depth/confidence")[0], "<f4")
+    assert confidence[0, 0] == 0  # its depth is unknown
+    assert (confidence.ravel()[1:] == 0.5).all()
     assert [m.data for m in messages(path, "/camera/depth/scale_sigma")] == pytest.approx([0.08, 0.4])
     good, bad = (message.status[0] for message in messages(path, "/diagnostics"))
     assert (int(good.level), int(bad.level)) == (0, 1)

@@ -18,7 +18,7 @@ from streamdepth.factory.outputs import only_pictures_are_written
 from streamdepth.factory.sensor_depth import DEPTH_CAMERA_PREFIXES, topic_of, with_sensor_depth
 from streamdepth.utils import storage
 from streamdepth.utils.file_patterns import is_local_path
-from streamdepth.utils.media_kind import MediaKind, media_kind
+from streamdepth.utils.media_kind import MediaKind, is_animation, media_kind
 from streamdepth.utils.redact import redact
 
 STANDARD_INPUT = "-"
@@ -163,6 +163,11 @@ def _make_addressed(address: str, settings: Settings) -> Source:
 
 
 def _make_file_source(address: str, settings: Settings) -> Source:
+    if is_animation(address):
+        from streamdepth.sources.animation import AnimationSource
+
+        _refuse_input_fps(address, settings)
+        return AnimationSource(address, max_side_px=settings.max_side)
     if is_picture(address) or _is_folder_or_pattern(address):
         from streamdepth.sources.images import DEFAULT_FPS, ImagesSource
 

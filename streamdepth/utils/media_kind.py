@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 MediaKind = Literal["picture", "video"]
 
 _PICTURES = re.compile(
     rb"\x89PNG|\xff\xd8\xff|RIFF....WEBP|II[*+]\0|MM\0[*+]|BM.{4}\0\0\0\0|\x76\x2f\x31\x01|P[2356]\s"
-    rb"|....ftyp(?:heic|heix|heim|heis|mif1|avif)",
+    rb"|....ftyp(?:heic|heix|heim|heis|mif1|avif|avis)",
     re.DOTALL,
 )
 _VIDEOS = re.compile(
@@ -23,6 +23,8 @@ _VIDEOS = re.compile(
 )
 _AUDIO_SUFFIXES = (".mka", ".m4a", ".m4b", ".ogg", ".oga", ".opus", ".mp3", ".wav", ".flac", ".aac")
 _TS_PACKET = 188
+_WEBP_ANIMATION = 0x02
+"""Flag of the extended header (RFC 9649, 2.7)."""
 _CLUTTER = ("thumbs.db", "ehthumbs.db", "desktop.ini")
 _ARTWORK = re.compile(
     r"(?:.*[-. _])?(?:poster|cover|folder|fanart|backdrop|banner|thumb|thumbnail|landscape|clearlogo)\d*"
@@ -46,6 +48,28 @@ def media_kind(path: str | Path) -> MediaKind | None:
     is_stream = any(head[at : at + 1] == b"G" == head[at + step : at + step + 1] for at, step in ((0, 188), (4, 192)))
     is_audio = str(path).lower().endswith(_AUDIO_SUFFIXES)
     return "video" if (_VIDEOS.match(head) or is_stream) and not is_audio else None
+
+
+def is_animation(path: str | Path) -> bool:
+    """True for a file that is an animated PNG, WebP or AVIF by its content."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(33)
+            if head.startswith(b"\x89PNG"):
+                return _has_animation_chunk(file)
+    except (OSError, ValueError):  # no file can have this name
+        return False
+    is_webp = head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X"
+    return (is_webp and bool(head[20] & _WEBP_ANIMATION)) or head[4:12] == b"ftypavis"
+
+
+def _has_animation_chunk(file: BinaryIO) -> bool:
+    """True if acTL is among the chunks of a PNG before its first pixels; `file` stands behind the header."""
+    while len(head := file.read(8)) == 8 and head[4:] != b"IDAT":
+        if head[4:] == b"acTL":
+            return True
+        file.seek(int.from_bytes(head[:4], "big") + 4, os.SEEK_CUR)
+    return False
 
 
 @dataclass(slots=True)

@@ -24,6 +24,7 @@ from streamdepth.core.errors import SourceError
 from streamdepth.core.interfaces import Source
 from streamdepth.core.types import Frame, StreamInfo
 from streamdepth.geometry.camera import CameraSpec
+from streamdepth.sources.animation import AnimationSource
 from streamdepth.sources.arrays import ArraySource
 from streamdepth.sources.browser import BrowserSource
 from streamdepth.sources.calibrated import CalibratedSource
@@ -146,6 +147,15 @@ def images(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Case]:
             Image.new("RGB", (9, 7), (index, 0, 0)).save(folder / f"{index}.png")
 
     yield Case(ImagesSource(folder), write)
+
+
+@case
+def animation(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Case]:
+    def write() -> None:
+        first, *rest = [Image.new("RGB", (9, 7), (index, 0, 0)) for index in range(COUNT)]
+        first.save(folder / "a.png", save_all=True, append_images=rest, duration=40)
+
+    yield Case(AnimationSource(folder / "a.png"), write)
 
 
 @case

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -112,7 +113,8 @@ class AnimationSink(Sink):
 
     def on_discard(self) -> None:
         if self._encoder is not None:
-            self._encoder.output.close()
+            with contextlib.suppress(av.FFmpegError):  # on a full disk the end cannot be written, either
+                self._encoder.output.close()
         self._encoder = None
         if self._file is not None:
             self._file.discard()

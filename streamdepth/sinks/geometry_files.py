@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -29,6 +31,9 @@ SUFFIXES: dict[GeometryKind, tuple[str, ...]] = {"points": (".ply", ".pcd"), "me
 """The extensions that each kind can be written as."""
 CAMERA_TO_Y_UP = np.array([1, -1, -1], np.float32)
 """Factors that turn camera axes (y down, z ahead) into those of glTF and OBJ (y up, the camera looks along -z)."""
+
+_PCD_POINT_BYTES = 28
+"""Position, normal and color of a point, as Open3D writes them."""
 
 
 def check_geometry_path(path: Path, kind: GeometryKind) -> None:
@@ -184,6 +189,8 @@ def _write_pcd(path: Path, cloud: PointCloud) -> None:
     geometry.colors = o3d.utility.Vector3dVector(cloud.colors / 255.0)
     if not o3d.io.write_point_cloud(str(path), geometry):
         raise OSError("Open3D could not write it")
+    if path.stat().st_size < _PCD_POINT_BYTES * len(cloud.points):  # Open3D does not notice a full disk
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _write_mesh(path: Path, shape: Mesh, image: Image, facts: dict[str, str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,13 +22,22 @@ def map_write_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (av.FFmpegError, OSError, ValueError) as error:
-        failure = DiskFullError if getattr(error, "errno", None) in _DISK_FULL else SinkWriteError
-        raise failure(write_error_message(path, error)) from error
+        raise make_write_error(path, error) from error
+
+
+def make_write_error(path: Path, error: Exception) -> SinkWriteError:
+    """Returns the error of a failed write to `path`; it is a DiskFullError where there is no room."""
+    return (DiskFullError if _is_disk_full(error) else SinkWriteError)(write_error_message(path, error))
+
+
+def _is_disk_full(error: Exception) -> bool:
+    """True for want of room, which libraries in C++ and Rust tell in the text of another error."""
+    return getattr(error, "errno", None) in _DISK_FULL or os.strerror(errno.ENOSPC) in str(error)
 
 
 def write_error_message(path: Path, error: Exception) -> str:
     """Returns one line for a failed write to `path`."""
-    if getattr(error, "errno", None) in _DISK_FULL:
+    if _is_disk_full(error):
         return disk_full_message(path)
     reason = getattr(error, "strerror", None) or str(error)
     return f"writing '{path}' failed: {reason}"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
-from PIL import ImageFile
+from PIL import Image as Pillow
 
 from streamdepth.core.errors import SourceLostError, SourceOpenError
 from streamdepth.core.interfaces import Source
@@ -51,7 +51,7 @@ class AnimationSource(Source):
         fps = Fraction(1000, _milliseconds(opened))
         return StreamInfo(name, width, height, fps=fps, frame_count=count, time_base=_TIME_BASE)
 
-    def _decode(self, opened: ImageFile.ImageFile, first: int, count: int) -> Iterator[tuple[int, int, LoadedPicture]]:
+    def _decode(self, opened: Pillow.Image, first: int, count: int) -> Iterator[tuple[int, int, LoadedPicture]]:
         now = 0
         for index in range(count):
             with map_picture_errors(str(self.path)):
@@ -77,6 +77,6 @@ class AnimationSource(Source):
         super().close()
 
 
-def _milliseconds(opened: ImageFile.ImageFile) -> int:
+def _milliseconds(opened: Pillow.Image) -> int:
     """Returns how long the picture that was decoded last is shown."""
     return max(0, round(opened.info.get("duration") or 0)) or _UNTIMED_MILLISECONDS

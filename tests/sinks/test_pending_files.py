@@ -21,8 +21,10 @@ from streamdepth.core.errors import SinkOpenError, SinkWriteError
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.sink import Sink
 from streamdepth.geometry.trajectories import Trajectory
+from streamdepth.sinks.animation import AnimationSink
 from streamdepth.sinks.depth_video import DepthVideoSink
 from streamdepth.sinks.fusion import FusionSink
+from streamdepth.sinks.geometry_files import GeometrySink
 from streamdepth.sinks.images import ImagesSink
 from streamdepth.sinks.lerobot_video import LeRobotVideoSink
 from streamdepth.sinks.pending_files import PendingFile, atomic_write
@@ -284,9 +286,16 @@ def test_a_video_that_cannot_be_put_in_place_keeps_the_older_pair(kind, name: st
     assert {path: path.read_bytes() for path in before} == before
 
 
-def test_disk_full_is_said_in_words(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError('Failed to write pixel data to image file "a.exr". No space left on device.'),
+    ],
+)
+def test_disk_full_is_said_in_words(tmp_path: Path, error: OSError) -> None:
     with raises_code(SinkWriteError, "disk-full", naming="MB free"), map_write_errors(tmp_path / "out.mp4"):
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise error
 
 
 @contextmanager
@@ -312,10 +321,16 @@ def no_file_larger_than(size: int) -> Iterator[None]:
         lambda folder: McapSink(folder / "out.mcap", overwrite=True),
         lambda folder: RerunFileSink(folder / "out.rrd", overwrite=True),
         lambda folder: LeRobotVideoSink(folder / "out.mp4", overwrite=True),
+        lambda folder: AnimationSink(folder / "out.gif"),
+        lambda folder: AnimationSink(folder / "out.webp"),
+        lambda folder: GeometrySink(folder / "%03d.pcd", "points"),
+        lambda folder: GeometrySink(folder / "%03d.ply", "points"),
+        lambda folder: GeometrySink(folder / "%03d.obj", "mesh"),
     ],
-    ids=["mp4", "mkv", "depth", "npz", "exr", "mcap", "rrd", "lerobot"],
+    ids=["mp4", "mkv", "depth", "npz", "exr", "mcap", "rrd", "lerobot", "gif", "webp", "pcd", "ply", "obj"],
 )
-def test_a_full_disk_leaves_the_older_file_and_nothing_else(make: object, tmp_path: Path) -> None:
+@pytest.mark.parametrize("room", [0, 10_000])
+def test_a_full_disk_leaves_the_older_file_and_nothing_else(make: object, room: int, tmp_path: Path) -> None:
     for name in ("out.mp4", "out.mkv", "000.npz"):
         (tmp_path / name).write_bytes(b"older")
     before = sorted(tmp_path.iterdir())
@@ -324,7 +339,10 @@ def test_a_full_disk_leaves_the_older_file_and_nothing_else(make: object, tmp_pa
     for item in items:
         item.depth[:] = rng.uniform(1, 9, item.depth.shape)
     sink: Sink = make(tmp_path)  # type: ignore[operator]  # one of the factories above
-    with no_file_larger_than(100_000), pytest.raises(SinkWriteError, match=r"no room|File too large|File-writer"):
+    with (
+        no_file_larger_than(room),
+        pytest.raises((SinkOpenError, SinkWriteError), match=r"no room|File too large|File-writer"),
+    ):
         fill(sink, info, items)
     sink.close()
     assert sorted(tmp_path.iterdir()) == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -222,5 +223,6 @@ class _Recording:
                     self._stream.close()
                     self._file.commit()
             finally:
-                self._stream.close()
+                with contextlib.suppress(OSError):  # on a full disk the rest of the buffer cannot be written, either
+                    self._stream.close()
                 self._file.discard()

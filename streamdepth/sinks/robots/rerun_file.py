@@ -15,7 +15,7 @@ from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
 from streamdepth.sinks.pending_files import PendingFile
 from streamdepth.sinks.robots.observation import RobotOptions
 from streamdepth.sinks.robots.rerun_entities import FLUSH_TIMEOUT_SECONDS, RERUN, RerunRecording, new_stream
-from streamdepth.sinks.write_errors import map_write_errors
+from streamdepth.sinks.write_errors import make_write_error, map_write_errors, write_error_message
 
 
 class RerunFileSink(Sink):
@@ -96,7 +96,7 @@ class _RecordingFile:
             self.stream.save(self._file.temporary)
         except RuntimeError as error:
             self._file.discard()
-            raise SinkOpenError(f"cannot write '{path}': {error}") from error
+            raise SinkOpenError(write_error_message(path, error)) from error
 
     @staticmethod
     def open(path: Path, overwrite: bool, input_path: Path | None, *, is_shared: bool) -> _RecordingFile:
@@ -142,7 +142,7 @@ def _map_errors(path: Path) -> Iterator[None]:
         with map_write_errors(path):
             yield
     except RuntimeError as error:
-        raise SinkWriteError(f"writing '{path}' failed: {error}") from error
+        raise make_write_error(path, error) from error
 
 
 def _check_complete(written: Path, path: Path) -> None:

@@ -182,8 +182,25 @@ def write_ply(path: Path, shape: PointCloud | Mesh, facts: dict[str, str]) -> No
     ply.PlyData(elements, byte_order="<", comments=comments).write(str(path))
 
 
+_EMPTY_PCD = """VERSION 0.7
+FIELDS x y z normal_x normal_y normal_z rgb
+SIZE 4 4 4 4 4 4 4
+TYPE F F F F F F F
+COUNT 1 1 1 1 1 1 1
+WIDTH 0
+HEIGHT 1
+VIEWPOINT 0 0 0 1 0 0 0
+POINTS 0
+DATA ascii
+"""
+"""A point cloud of a frame without depth, which Open3D refuses to write."""
+
+
 def _write_pcd(path: Path, cloud: PointCloud) -> None:
     o3d = _package(".pcd")
+    if not len(cloud.points):
+        path.write_text(_EMPTY_PCD)
+        return
     geometry = o3d.geometry.PointCloud(o3d.utility.Vector3dVector(cloud.points.astype(np.float64)))
     geometry.normals = o3d.utility.Vector3dVector(cloud.normals.astype(np.float64))
     geometry.colors = o3d.utility.Vector3dVector(cloud.colors / 255.0)

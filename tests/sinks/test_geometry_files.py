@@ -120,6 +120,18 @@ def test_relative_depth_is_labeled_as_not_meters(name: str, shape: str, tmp_path
     assert b"unit: metre" not in text
 
 
+@pytest.mark.parametrize(
+    ("name", "shape"), [("a.pcd", "points"), ("a.ply", "points"), ("a.obj", "mesh"), ("a.glb", "mesh")]
+)
+def test_a_frame_without_depth_is_an_empty_shape(name: str, shape: str, tmp_path: Path) -> None:
+    if name == "a.pcd":
+        pytest.importorskip("open3d")
+    write_geometry(tmp_path / name, replace(METRIC, depth=np.full_like(METRIC.depth, np.nan)), shape)  # type: ignore[arg-type]
+    assert 0 < (tmp_path / name).stat().st_size < 20_000
+    if name == "a.pcd":
+        assert "POINTS 0\n" in (tmp_path / name).read_text()
+
+
 @pytest.mark.parametrize(("name", "shape"), [("a.stl", "mesh"), ("a.glb", "points"), ("a.png", "points")])
 def test_an_ending_that_cannot_be_written_is_refused(name: str, shape: str, tmp_path: Path) -> None:
     with raises_code(SinkOpenError, "unknown-format"):

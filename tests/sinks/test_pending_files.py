@@ -329,7 +329,7 @@ def no_file_larger_than(size: int) -> Iterator[None]:
     ],
     ids=["mp4", "mkv", "depth", "npz", "exr", "mcap", "rrd", "lerobot", "gif", "webp", "pcd", "ply", "obj"],
 )
-@pytest.mark.parametrize("room", [0, 10_000])
+@pytest.mark.parametrize("room", [0, 2_000])
 def test_a_full_disk_leaves_the_older_file_and_nothing_else(make: object, room: int, tmp_path: Path) -> None:
     for name in ("out.mp4", "out.mkv", "000.npz"):
         (tmp_path / name).write_bytes(b"older")
@@ -337,7 +337,7 @@ def test_a_full_disk_leaves_the_older_file_and_nothing_else(make: object, room: 
     info, items = stream(40, 320, 240)
     rng = np.random.default_rng(0)
     for item in items:
-        item.depth[:] = rng.uniform(1, 9, item.depth.shape)
+        item.depth[:] = rng.uniform(5, 5.05, item.depth.shape)  # a surface, but hard to compress
     sink: Sink = make(tmp_path)  # type: ignore[operator]  # one of the factories above
     with (
         no_file_larger_than(room),

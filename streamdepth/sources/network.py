@@ -10,10 +10,9 @@ from streamdepth.core.types import Frame, StreamInfo
 from streamdepth.sources.decoder import DecodedFrame
 from streamdepth.sources.limits import MAX_SIDE_PX
 from streamdepth.sources.live import LiveSource
+from streamdepth.sources.network_address import NetworkAddress, Transport
 from streamdepth.sources.network_connection import (
-    NetworkAddress,
     NetworkConnection,
-    Transport,
     connect,
     error_code,
     explain,

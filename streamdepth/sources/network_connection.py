@@ -1,16 +1,13 @@
-"""One connection to a network address by libav: its options, its limits, and the meaning of its errors."""
+"""One connection to a network address by libav, and the meaning of libav's errors."""
 
 from __future__ import annotations
 
-import re
-import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from errno import EPERM
 from fractions import Fraction
-from typing import Literal, NamedTuple
-from urllib.parse import urlsplit
+from typing import NamedTuple
 
 import av
 from av import error as av_error
@@ -20,21 +17,13 @@ from streamdepth.core.errors import SourceError, SourceOpenError, SourceTimeoutE
 from streamdepth.sources.decoder import Damage, DecodedFrame
 from streamdepth.sources.device_decoding import choose_acceleration
 from streamdepth.sources.libav_errors import error_reason, redact_error
+from streamdepth.sources.network_address import ESCAPES, NetworkAddress
 from streamdepth.sources.sound import SoundReader, open_sound
 from streamdepth.sources.track_decoder import TrackDecoder
 from streamdepth.utils.containers import network_options
-from streamdepth.utils.redact import redact
 
-Transport = Literal["tcp", "udp"]
-
-_RTSP_ANALYSIS_US, _ANALYSIS_US = 100_000, 2_000_000
-"""Microseconds of the stream that libav analyzes before the first frame; an RTSP server describes what it sends."""
 _JPEG_SECONDS = 2.0
 """Longest wait for the first JPEG of a server that libav could not read otherwise."""
-_PLAYLIST_SECONDS = 30.0
-_PROBE_SECONDS = 0.2
-_LIVE_SCHEMES = {"rtsp", "rtsps", "rtmp", "rtmps", "udp", "rtp", "srt", "tcp"}
-_PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443, "rtmp": 1935}
 _SOUND_REFUSALS = (
     av_error.HTTPBadRequestError,
     av_error.HTTPOtherClientError,
@@ -45,102 +34,8 @@ _SOUND_REFUSALS = (
 _FORMATS_WITHOUT_SIZE = {"hls", "dash", "mpjpeg"}
 _TIMEOUTS = (av_error.ExitError, av_error.TimeoutError)  # by PyAV's interrupt, by the protocol's own clock
 _REFUSALS = (av_error.HTTPUnauthorizedError, av_error.HTTPForbiddenError, av_error.ProtocolNotFoundError)
-ESCAPES = "%23 for #, %3F for ?, %2F for /, %40 for @, %3A for : and %25 for %"
-"""Spelling of the special characters of a user name or password in an address."""
 _MAX_NOT_FOUND = 4
 """Answers "not found" before a stream that was there is given up: servers take a while to start their streams."""
-
-
-def _seems_cut(authority: str, path: str) -> bool:
-    """True if the part in the host's place seems to belong to a password, with the host after a later `@`."""
-    before, at, after = re.split(r"[?#]", path, maxsplit=1)[0].rpartition("@")
-    host = authority.rpartition("@")[2]
-    is_empty = not host or host.endswith(":")
-    is_plausible = not is_empty and re.search(r"[.\[]|^localhost(:|$)", host) is not None
-    is_ambiguous = is_empty or "@" in authority or "@" in before
-    has_host_later = re.match(r"localhost$|[^/]*[.:\]]", after.partition("/")[0]) is not None
-    return bool(at) and is_ambiguous and not is_plausible and has_host_later
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkAddress:
-    """A network address, the longest time that it may stay silent, and the way its frames are read."""
-
-    url: str
-    transport: Transport
-    timeout_seconds: float
-    deinterlaces: bool = False
-    """True if interlaced frames are rebuilt from the fields around them."""
-    device: str | None = None
-    """The NVIDIA GPU that is to decode the pictures; None: the CPU."""
-
-    @property
-    def name(self) -> str:
-        """The address without secrets."""
-        return redact(self.url)
-
-    @property
-    def scheme(self) -> str:
-        """The protocol in lower case, such as rtsp."""
-        return self.url.partition("://")[0].lower()
-
-    def check_password(self) -> None:
-        """Raises SourceOpenError ("bad-address") if the password seems to contain an unescaped `#`, `?` or `/`.
-
-        Such a character ends the part of an address in which FFmpeg looks for the host: it would take the user's name
-        for a host, and the beginning of the password for its port.
-        """
-        rest = self.url.partition("://")[2]
-        authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
-        port = authority.rpartition("]")[2].partition(":")[2]
-        ends_at = rest[len(authority) : len(authority) + 1]
-        is_cut = ends_at in ("#", "?") if "@" in authority else bool(port) and not port.isdigit()
-        if (is_cut and "@" in rest[len(authority) :]) or _seems_cut(authority, rest[len(authority) :]):
-            raise SourceOpenError(
-                f"{self.name} cannot be opened: the password in the address holds a character that ends it; write "
-                f"{ESCAPES}",
-                code="bad-address",
-            )
-
-    @property
-    def is_live(self) -> bool:
-        """True if streams of this protocol are always live."""
-        return self.scheme in _LIVE_SCHEMES
-
-    @property
-    def silence_seconds(self) -> float:
-        """Longest time without a frame; at least 30 s for playlists, which give some seconds of video at a time."""
-        is_playlist = re.search(r"\.(m3u8?|mpd)(?:[?#]|$)", self.url, re.IGNORECASE)
-        return max(self.timeout_seconds, _PLAYLIST_SECONDS) if is_playlist else self.timeout_seconds
-
-    def libav_options(self) -> dict[str, str]:
-        """Returns libav's options for this protocol; libav takes times in microseconds, as text."""
-        limit = str(int(self.timeout_seconds * 1e6))
-        options = {"analyzeduration": str(_ANALYSIS_US)}
-        if self.scheme in ("rtsp", "rtsps"):
-            options |= {"rtsp_transport": self.transport, "timeout": limit, "allowed_media_types": "video+audio"}
-            options |= {"max_delay": "500000", "analyzeduration": str(_RTSP_ANALYSIS_US)}
-        elif self.scheme in ("http", "https"):
-            options |= {"rw_timeout": limit, "reconnect": "1", "reconnect_delay_max": "2"}
-        elif self.scheme == "udp":
-            options |= {"timeout": limit, "overrun_nonfatal": "1"}
-        elif self.scheme == "srt":
-            options |= {"timeout": limit}
-        else:
-            options |= {"rw_timeout": limit}
-        return options
-
-    def accepts_connections(self) -> bool:
-        """True if something listens at the host and port now; for protocols over TCP only."""
-        try:
-            parts = urlsplit(self.url)
-            port = parts.port or _PORTS.get(self.scheme)
-            if not parts.hostname or not port:
-                return False
-            socket.create_connection((parts.hostname, port), _PROBE_SECONDS).close()
-        except (OSError, ValueError):
-            return False
-        return True
 
 
 class NetworkConnection:

@@ -21,7 +21,8 @@ from streamdepth.core.types import Frame
 from streamdepth.sources.frame_converter import FrameConverter
 from streamdepth.sources.looped import LoopedSource
 from streamdepth.sources.network import NetworkSource
-from streamdepth.sources.network_connection import NetworkAddress, explain
+from streamdepth.sources.network_address import NetworkAddress
+from streamdepth.sources.network_connection import explain
 from streamdepth.testing import ConstantEstimator
 from streamdepth.utils.redact import redact_text
 

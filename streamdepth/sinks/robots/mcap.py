@@ -18,7 +18,8 @@ from streamdepth.core.version import __version__
 from streamdepth.sinks.pending_files import PendingFile
 from streamdepth.sinks.robots.foxglove_messages import FOXGLOVE_SDK, FoxgloveMessages
 from streamdepth.sinks.robots.kept_topics import KeptTopics
-from streamdepth.sinks.robots.observation import Observation, Observer, RobotOptions, check_metric
+from streamdepth.sinks.robots.observation import Observation, RobotOptions, check_metric
+from streamdepth.sinks.robots.observer import Observer
 from streamdepth.sinks.robots.ros_messages import ROSBAGS, RosMessages
 from streamdepth.sinks.robots.topics import MessageFamily, Topic
 from streamdepth.sinks.write_errors import map_write_errors

@@ -7,7 +7,8 @@ from abc import abstractmethod
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, ModelInfo, StreamInfo
-from streamdepth.sinks.robots.observation import Observer, RobotOptions, check_metric
+from streamdepth.sinks.robots.observation import RobotOptions, check_metric
+from streamdepth.sinks.robots.observer import Observer
 from streamdepth.sinks.robots.ros_messages import RosMessages
 from streamdepth.sinks.robots.topics import MessageFamily, Topic
 

@@ -11,7 +11,8 @@ import numpy as np
 from streamdepth.core.errors import MissingDependencyError
 from streamdepth.core.optional_packages import OptionalPackage
 from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
-from streamdepth.sinks.robots.observation import Observation, Observer, RobotOptions, projection_matrix
+from streamdepth.sinks.robots.observation import Observation, RobotOptions, projection_matrix
+from streamdepth.sinks.robots.observer import Observer
 
 RERUN = OptionalPackage("rerun", "rerun-sdk", "rerun", "Rerun")
 _FLUSH_INTERVAL = 30

@@ -6,10 +6,12 @@ import itertools
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from streamdepth.core.errors import SourceOpenError
+from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.types import StreamInfo
 from streamdepth.sources.foxglove_messages import (
     CALIBRATION_KIND,
@@ -20,9 +22,8 @@ from streamdepth.sources.foxglove_messages import (
     foxglove_kind,
     intrinsics_from_calibration,
 )
-from streamdepth.sources.limits import MAX_SIDE_PX, check_picture_size, plausible_fps
+from streamdepth.sources.limits import MAX_SIDE_PX, plausible_fps
 from streamdepth.sources.rosbag import RosbagSource
-from streamdepth.sources.timestamps import TimestampCorrector
 
 if TYPE_CHECKING:
     from mcap.reader import McapReader
@@ -110,17 +111,7 @@ class FoxgloveSource(RosbagSource):
         self._resources = ExitStack()
         self._pictures: Iterator[FoxglovePicture | None] = iter(())
 
-    def open(self) -> StreamInfo:
-        self._release()
-        try:
-            with self._map_errors():
-                return self._open()
-        except BaseException:
-            self._skipped.count = 0
-            self._release()
-            raise
-
-    def _open(self) -> StreamInfo:
+    def _start(self) -> StreamInfo:
         reader = _make_reader(self._resources.enter_context(self.path.open("rb")))
         self._reader = cast(Any, reader)
         decoder = MessageDecoder()
@@ -132,21 +123,7 @@ class FoxgloveSource(RosbagSource):
         first = self._next_picture(_MAX_TRIED)
         if first is None:
             raise SourceOpenError(f"no message of {self._name} holds a picture", code="no-video")
-        height, width = first.image.shape[:2]
-        check_picture_size(self._name, width, height, self.max_side_px)
-        self._first, self._size, self._start_ns = first, (width, height), first.stamp_ns
-        self._timestamps = TimestampCorrector(_TIME_BASE, fps)
-        return StreamInfo(
-            self._name,
-            width,
-            height,
-            fps=fps,
-            frame_count=topic.message_count,
-            time_base=_TIME_BASE,
-            intrinsics=self._intrinsics_of(calibration, topic, (width, height)),
-            epoch_ns=first.stamp_ns,
-            frame_id=first.frame_id or None,
-        )
+        return self._begin(first, fps, topic.message_count, partial(self._intrinsics_of, calibration, topic))
 
     def _choose(self, reader: McapReader, decoder: MessageDecoder) -> _Topic:
         """Returns the topic to read. Raises SourceOpenError ("no-topic", "ambiguous", or "holds-depth")."""
@@ -182,7 +159,7 @@ class FoxgloveSource(RosbagSource):
         chosen = beside[0] if beside else found[0] if len(found) == 1 else None
         return None if chosen is None else _first_message(reader, decoder, chosen)
 
-    def _intrinsics_of(self, calibration: Any, topic: _Topic, size: tuple[int, int]) -> Any:
+    def _intrinsics_of(self, calibration: Any, topic: _Topic, width: int, height: int) -> Intrinsics | None:
         if calibration is None:
             return None
         is_rectified = "rect" in topic.channel.topic
@@ -191,7 +168,7 @@ class FoxgloveSource(RosbagSource):
         except ValueError as error:
             self.add_notice(f"the camera of {self._name} was left out: {error}")
             return None
-        return self._fit_to_pictures(camera, *size)
+        return self._fit_to_pictures(camera, width, height)
 
     def _decode_all(
         self, messages: Iterable[Any], decoder: MessageDecoder, topic: _Topic

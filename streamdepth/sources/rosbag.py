@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -120,16 +121,17 @@ class RosbagSource(Source):
 
     def open(self) -> StreamInfo:
         self._release()
-        self._reader = open_bag(self.path)
         try:
             with self._map_errors():
-                return self._start(self._reader)
-        except StreamDepthError:
+                return self._start()
+        except BaseException:
             self._skipped.count = 0
             self._release()
             raise
 
-    def _start(self, reader: Bag) -> StreamInfo:
+    def _start(self) -> StreamInfo:
+        """Opens the file and reads its first picture. Raises SourceOpenError; other errors mean a damaged file."""
+        self._reader = reader = open_bag(self.path)
         connections = self._choose_connections(reader)
         topic, count = connections[0].topic, sum(c.msgcount for c in connections)
         self._name, self._index = f"{self.path}#{topic}", 0
@@ -146,6 +148,19 @@ class RosbagSource(Source):
                 f"{describe_topics(reader)}",
                 code="no-video",
             )
+        return self._begin(first, fps, count, partial(self._intrinsics, camera_info, topic))
+
+    def _begin(
+        self,
+        first: Any,
+        fps: Fraction | None,
+        frame_count: int | None,
+        find_intrinsics: Callable[[int, int], Intrinsics | None],
+    ) -> StreamInfo:
+        """Keeps the first picture for `read`, and returns the facts of the stream that begins with it.
+
+        `find_intrinsics` returns the camera for pictures of this width and height in px.
+        """
         height, width = first.image.shape[:2]
         check_picture_size(self._name, width, height, self.max_side_px)
         self._first, self._size, self._start_ns = first, (width, height), first.stamp_ns
@@ -155,9 +170,9 @@ class RosbagSource(Source):
             width,
             height,
             fps=fps,
-            frame_count=count,
+            frame_count=frame_count,
             time_base=_TIME_BASE,
-            intrinsics=self._intrinsics(camera_info, topic, width, height),
+            intrinsics=find_intrinsics(width, height),
             epoch_ns=first.stamp_ns,
             frame_id=first.frame_id or None,
         )

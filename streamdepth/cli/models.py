@@ -91,7 +91,7 @@ def _print_models() -> None:
     out.print(
         "--model metric, --model best: the best of these for this machine that is free for any use\n"
         "a name gives more, such as the license: streamdepth models NAME\n"
-        "fps here: frames a second of the network alone, in its last run here; - was not measured yet,\n"
+        "fps here: frames a second of the network alone, in its fastest run here; - was not measured yet,\n"
         "measure it without a download: streamdepth bench --model NAME --random-weights --alone"
     )
 

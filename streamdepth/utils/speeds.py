@@ -18,10 +18,15 @@ _FOLDER, _FILE = "speeds", "frames_per_second.json"
 
 
 def record_speed(model: str, frames_per_second: float) -> None:
-    """Stores the speed of a model's network at its own size. A cache that cannot be written is not an error."""
-    if not (math.isfinite(frames_per_second) and frames_per_second > 0):
+    """Stores the speed of a model's network at its own size, if it is the fastest that was measured here.
+
+    A slower one was measured beside other programs, or on a slower engine. A cache that cannot be written is not an
+    error.
+    """
+    speeds = known_speeds()
+    if not (math.isfinite(frames_per_second) and frames_per_second > speeds.get(model, 0)):
         return
-    speeds = known_speeds() | {model: round(frames_per_second, 3)}
+    speeds[model] = round(frames_per_second, 3)
     try:
         folder = make_cache_subfolder(_FOLDER)
         new = folder / f".{_FILE}-{secrets.token_hex(4)}"

@@ -18,9 +18,17 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def test_the_last_speed_of_each_model_is_kept() -> None:
+def test_the_fastest_speed_of_each_model_is_kept() -> None:
+    """A busy machine says nothing about the model."""
     assert known_speeds() == {}
-    for model, speed in (("nano", 30.0), ("large", 0.25), ("nano", 40.0), ("odd", float("nan")), ("zero", 0.0)):
+    for model, speed in (
+        ("nano", 30.0),
+        ("large", 0.25),
+        ("nano", 40.0),
+        ("nano", 2.5),
+        ("odd", float("nan")),
+        ("zero", 0.0),
+    ):
         record_speed(model, speed)
     assert known_speeds() == {"nano": 40.0, "large": 0.25}
 

@@ -11,6 +11,7 @@ which are keys wherever they stand.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 # Colons and slashes may be escaped, as in libavfilter (`movie=http\\://`) or in JSON (`http:\/\/`). The bounds on
 # lengths keep every search linear.
@@ -19,7 +20,7 @@ _SCHEME_PATTERN = re.compile(f"({_SCHEME})", re.IGNORECASE)
 _ADDRESS = re.compile(rf"{_SCHEME}\S+", re.IGNORECASE)
 _PASSWORDS = r"pass(?:word|wd|phrase)?|pwd|token|secret|credentials?"
 _SECRETS = (
-    rf"{_PASSWORDS}|pw|access|key|auth|sig(?:nature)?|hmac|hdn[a-z]{{1,2}}|policy|jwt|user(?:name)?|usr|login|hash|ticket|"
+    rf"{_PASSWORDS}|pw|psw|access|key|auth|sig(?:nature)?|hmac|hdn[a-z]{{1,2}}|policy|jwt|user(?:name)?|usr|login|hash|ticket|"
     "session|nonce|bearer|cookie|streamid|playpath"
 )
 _SHORT_NAMES = "u|p|k|s|st|un|up|uid|_?sid|code|otp|pin|md5|sp"
@@ -42,6 +43,9 @@ _RANDOM_RUN = re.compile(
     r"(?<![A-Za-z0-9])(?:(?=[A-Za-z0-9]*[a-z])(?=[A-Za-z0-9]*[A-Z])(?=[A-Za-z0-9]*[0-9])[A-Za-z0-9]{16,}|[0-9a-fA-F]{32,})"
     r"(?![A-Za-z0-9])"
 )
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{16,}")
+_LEAST_RANDOM_CHARACTERS, _LEAST_CHANGES = 24, 0.45
+"""Length of a text in base64url, and share of its neighbors that differ in kind: 0.6 in random texts, 0.3 in names."""
 _STREAM_SCHEMES = ("rtsp", "rtsps", "rtspt", "http", "https", "ws", "wss", "hls", "srt", "rist", "whip", "whep")
 _PLACEHOLDER = "USER:PASSWORD@"
 """The user and password of an address that shows how one is written."""
@@ -99,13 +103,24 @@ def _mask_rest(scheme: str, rest: str) -> str:
         shown = _TRANSPORT_PARAMETER.sub(_mask_unless_harmless, shown)
     if scheme in _STREAM_SCHEMES:
         host, slash, path = shown.partition("/")
-        shown = host + slash + _RANDOM_RUN.sub(_MASK, path)
+        shown = host + slash + _TOKEN.sub(_mask_if_random, path)
     return _mask_parameters(shown)
 
 
 def _mask_unless_harmless(parameter: re.Match[str]) -> str:
     value = parameter[3] if _HARMLESS.fullmatch(parameter[2].lower()) else _MASK
     return f"{parameter[1]}{parameter[2]}={value}"
+
+
+def _mask_if_random(token: re.Match[str]) -> str:
+    return _MASK if _RANDOM_RUN.search(token[0]) or _is_random(token[0]) else token[0]
+
+
+def _is_random(text: str) -> bool:
+    """True for letters and digits that change as often between small, capital and digit as random ones do."""
+    kinds = [character.isdigit() + 2 * character.isupper() for character in text if character not in "-_"]
+    changes = sum(a != b for a, b in pairwise(kinds))
+    return len(text) >= _LEAST_RANDOM_CHARACTERS and len(set(kinds)) == 3 and changes >= _LEAST_CHANGES * len(kinds)
 
 
 def _mask_parameters(address: str) -> str:

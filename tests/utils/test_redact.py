@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import string
 import time
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -166,3 +168,29 @@ def test_it_takes_time_by_the_length_only(text: str) -> None:
     began = time.process_time()
     redact_text(text)
     assert time.process_time() - began < 1
+
+
+def test_random_tokens_of_base64url_are_hidden_whole() -> None:
+    """Webhooks and signed streams carry their key in the path, where - and _ divide it."""
+    random = Random(0)
+    alphabet = string.ascii_letters + string.digits + "-_"
+    tokens = ["".join(random.choices(alphabet, k=43)) for _ in range(400)]
+    shown = [redact(f"https://host/hooks/{token}/index.m3u8") for token in tokens]
+    hidden = sum(text == "https://host/hooks/***/index.m3u8" for text in shown)
+    assert hidden >= 0.99 * len(tokens)
+    assert all(text.split("/")[4] in ("***", token) for text, token in zip(shown, tokens, strict=True))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "2024-11-29_Holiday_Part1-1080p.mp4",
+        "BigBuckBunny_115k_2024.mp4",
+        "DJI_20241129120000_0001_W.MP4",
+        "My-Long_Recording-Of_2024-Take_2-Final.mkv",
+        "ffd58ec8-89f0-48e1-b939-ba1a890f3cb2.mp4",
+        "PXL_20240131_183059123.TS.mp4",
+    ],
+)
+def test_names_of_recordings_are_shown(name: str) -> None:
+    assert redact(f"https://host/videos/{name}") == f"https://host/videos/{name}"

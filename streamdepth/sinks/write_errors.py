@@ -46,5 +46,5 @@ def write_error_message(path: Path, error: Exception) -> str:
 def not_writable_error(folder: Path, error: OSError) -> SinkOpenError:
     """Returns the error, with the code "not-writable", for a folder in which no file could be made."""
     return SinkOpenError(
-        f"cannot write to the folder '{folder}': {error.strerror}; choose another", code="not-writable"
+        f"cannot write to the folder '{folder}': {error.strerror or error}; choose another", code="not-writable"
     )

@@ -51,6 +51,8 @@ class LoadedPicture(NamedTuple):
     """Format by the file's content, such as PNG, JPEG, HEIF or EXR; "" for a picture that comes from no file."""
     levels: SampleLevels | None = None
     """How samples of more than 8 bits became 8."""
+    has_more_pages: bool = False
+    """True for the first page of a TIFF of several."""
 
     def notices(self, name: str) -> list[str]:
         """Returns notices about how the picture `name` was changed for display."""
@@ -59,6 +61,8 @@ class LoadedPicture(NamedTuple):
             found.append(transparency_notice(name))
         if self.file_format == "EXR":
             found.append(f"{name} is taken for linear light, and shown as sRGB")
+        if self.has_more_pages:
+            found.append(f"{name} has several pages, and the first is read; save the others as files to read them")
         if self.levels is not None and (text := self.levels.notice(name)):
             found.append(text)
         usual = _FORMATS.get(Path(name).suffix.lower())
@@ -111,12 +115,13 @@ def load_picture(
     with map_picture_errors(name):
         levels, is_deep = levels or SampleLevels(), bool(data) and _has_deep_colors(opened)
         exif, file_format = opened.getexif(), opened.format or ""
+        has_more_pages = file_format == "TIFF" and opened.tag_v2.next != 0  # type: ignore[attr-defined]
         if is_deep:
             opened = _reduce_colors(opened, data, name, levels)
         upright = opened if exif.get(_ORIENTATION, 1) == 1 else ImageOps.exif_transpose(opened)
         pixels, valid = _to_rgb(upright, levels)
         camera = intrinsics_from_exif(exif, pixels.shape[1], pixels.shape[0])
-        return LoadedPicture(pixels, valid, camera, file_format, levels)
+        return LoadedPicture(pixels, valid, camera, file_format, levels, has_more_pages)
 
 
 def read_picture_file(path: Path) -> Pillow.Image:

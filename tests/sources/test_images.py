@@ -308,6 +308,19 @@ def test_deep_colors_that_are_cut_off_are_refused(tmp_path: Path) -> None:
         read_picture(tmp_path / "deep.png")
 
 
+def test_further_pages_of_a_tiff_are_announced(tmp_path: Path) -> None:
+    first, second = (Image.new("RGB", (32, 24), (level, 0, 0)) for level in (40, 200))
+    first.save(tmp_path / "pages.tiff", save_all=True, append_images=[second])
+    picture = load_picture(tmp_path / "pages.tiff")
+    assert picture.pixels[0, 0, 0] == 40
+    assert any("several pages" in text for text in picture.notices("pages.tiff"))
+    data = (tmp_path / "pages.tiff").read_bytes()
+    (tmp_path / "cut.tiff").write_bytes(data[: len(data) * 2 // 3])
+    assert load_picture(tmp_path / "cut.tiff").pixels[0, 0, 0] == 40
+    first.save(tmp_path / "page.tiff")
+    assert load_picture(tmp_path / "page.tiff").notices("page.tiff") == []
+
+
 def test_pixels_of_an_unknown_kind_are_not_called_damaged(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "colors.tiff"), np.zeros((24, 32, 3), np.float32))
     with raises_code(SourceOpenError, "unknown-pixels"):

@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import itertools
 import json
-import logging
-import os
-from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from streamdepth import factory
-from streamdepth.apps.batch.bags import bag_names, bag_path, is_bag, list_bags, matching_bags
+from streamdepth.apps.batch.bags import bag_path, is_bag
+from streamdepth.apps.batch.inputs import (
+    absolute,
+    common_folder,
+    fixed_folder,
+    is_inside,
+    matching_files,
+    may_exist,
+    name_of_missing_file,
+    stands_for_files,
+    unique_names,
+)
 from streamdepth.config import Settings, result_values, table
-from streamdepth.core.errors import ConfigError, SourceOpenError
+from streamdepth.core.errors import ConfigError
 from streamdepth.factory.naming import NAME_FIELD, is_shared_output
 from streamdepth.sinks.standard_output import STANDARD_OUTPUT
 from streamdepth.utils import storage
-from streamdepth.utils.file_patterns import local_path
-from streamdepth.utils.media_kind import folder_media
-from streamdepth.utils.numbering import find_numbered_files, has_number_field, unused_name
+from streamdepth.utils.numbering import find_numbered_files, has_number_field
 from streamdepth.utils.redact import redact
-
-_log = logging.getLogger(__name__)
-_SHOWN_NAMES = 8
-
-VIDEO_SUFFIXES = (
-    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".wmv", ".flv"),
-    *(".ogv", ".3gp", ".mxf", ".vob", ".y4m", ".h264", ".h265", ".hevc", ".264", ".265"),
-)
-"""Suffixes of the files that are taken from a folder, or matched by a pattern without a suffix."""
 
 _PHOTO_SUFFIXES = {"output": ".jpg", "depth_out": ".png"}
 """The suffixes for photos that differ from `_OUTPUT_SUFFIXES`."""
@@ -89,7 +84,7 @@ def is_batch(settings: Settings) -> bool:
     if len(settings.source) > 1 and outputs.depth is not None and is_shared_output(outputs.depth):
         return False
     has_folders = _has_folder_outputs(settings)
-    patterns = [_stands_for_files(address, has_folders) for address in settings.source]
+    patterns = [stands_for_files(address, has_folders) for address in settings.source]
     are_photos_files = has_folders and len(patterns) > 1
     bags = [bag_path(address) for address in settings.source if is_bag(address)]
     are_recordings = len(set(bags)) == len(bags)  # topics of one bag are the cameras of one robot, at the same time
@@ -121,44 +116,6 @@ def _has_folder_outputs(settings: Settings) -> bool:
     )
 
 
-def _stands_for_files(address: str, has_folder_outputs: bool) -> bool:
-    """True for a folder or a pattern of files to convert one by one."""
-    if not _is_local_folder(address):
-        is_pattern = bool(matching_bags(address)) or is_video_pattern(address)
-        return is_pattern or (has_folder_outputs and _is_photo_pattern(address))
-    media = folder_media(address, VIDEO_SUFFIXES)
-    return bool(media.videos) or bool(list_bags(address)) or (has_folder_outputs and bool(media.pictures))
-
-
-def _is_photo_pattern(address: str) -> bool:
-    """True for a pattern of local files that asks for pictures, or finds some where it has no suffix."""
-    if not glob.has_magic(address) or "://" in address or os.path.exists(address):
-        return False
-    if _literal_suffix(address):
-        return factory.is_picture(address)
-    return any(map(factory.is_picture, storage.find_files(address, SourceOpenError)))
-
-
-def _is_local_folder(address: str) -> bool:
-    try:
-        return (
-            not storage.is_remote(address) and "://" not in address and os.path.isdir(address) and not is_bag(address)
-        )
-    except ValueError:
-        return False
-
-
-def is_video_pattern(address: str) -> bool:
-    """True if `address` is a pattern of video files; a pattern of pictures is one stream and not a batch."""
-    if not glob.has_magic(address) or ("://" in address and not storage.is_remote(address)):
-        return False
-    if not storage.is_remote(address) and (os.path.exists(address) or factory.is_picture(address)):
-        return False
-    return bool(_literal_suffix(address)) or any(
-        _is_video(found) for found in storage.find_files(address, SourceOpenError)
-    )
-
-
 def find_tasks(settings: Settings) -> list[ConversionTask]:
     """Returns a task for each file that the settings' sources match, in the order of their names, each file once.
 
@@ -171,20 +128,20 @@ def find_tasks(settings: Settings) -> list[ConversionTask]:
     """
     folders, addresses = output_folders(settings), settings.source
     sources: dict[str, str] = {}
-    for source in (s for address in addresses for s in _matching_files(address)):
-        sources.setdefault(_absolute(source), source)
-    inputs = [s for s in sources.values() if not any(_is_inside(s, folder) for folder in folders.values())]
+    for source in (s for address in addresses for s in matching_files(address)):
+        sources.setdefault(absolute(source), source)
+    inputs = [s for s in sources.values() if not any(is_inside(s, folder) for folder in folders.values())]
     if sources and not inputs:
         raise ConfigError(
             f"all that matches {', '.join(map(redact, settings.source))} lies inside an output folder, where results "
             "would be taken for videos the next time; choose another folder for the outputs",
             code="inside-output",
         )
-    existing = [source for source in inputs if _may_exist(source)]
-    root = _common_folder([_fixed_folder(address) for address in addresses if _may_exist(address)])
-    names = dict(zip(existing, _unique_names(existing, root), strict=True))
+    existing = [source for source in inputs if may_exist(source)]
+    root = common_folder([fixed_folder(address) for address in addresses if may_exist(address)])
+    names = dict(zip(existing, unique_names(existing, root), strict=True))
     for source in inputs:
-        names.setdefault(source, _name_of_missing_file(source, names.values()))
+        names.setdefault(source, name_of_missing_file(source, names.values()))
     return [ConversionTask(names[source], source, _task_settings(settings, source, names[source])) for source in inputs]
 
 
@@ -241,98 +198,3 @@ def _task_settings(settings: Settings, source: str, name: str) -> Settings:
         for setting, path in paths.items()
     }
     return settings.replace(**outputs, source=(source,), stats=None, cluster=None)
-
-
-def _may_exist(address: str) -> bool:
-    """False for a local file that does not exist; its folder must not change the names of other files' outputs."""
-    return glob.has_magic(address) or storage.is_remote(address) or os.path.exists(bag_path(address))
-
-
-def _name_of_missing_file(source: str, taken: Collection[str]) -> str:
-    """Returns a name for the manifest, without folders: a missing file has no outputs that would need one."""
-    name = _absolute(source).strip("/").replace("/", "_")
-    return unused_name(name, taken)
-
-
-def _matching_files(address: str) -> list[str]:
-    """Returns the files of a folder or a pattern, or the address itself. Raises SourceOpenError if nothing matches."""
-    if _is_local_folder(address):
-        media, bags = folder_media(address, VIDEO_SUFFIXES), list_bags(address)
-        bag_files = {os.path.basename(bag) for bag in bags}
-        if left_out := [name for name in media.left_out if name not in bag_files]:
-            shown = ", ".join(left_out[:_SHOWN_NAMES]) + (", ..." if len(left_out) > _SHOWN_NAMES else "")
-            _log.warning("left out of %s, %d: %s", redact(address), len(left_out), shown)
-        return sorted([*map(local_path, (*media.videos, *media.pictures)), *bags])
-    bags = matching_bags(address)
-    if is_bag(address) or not (bags or is_video_pattern(address) or _is_photo_pattern(address)):
-        return [address]
-    found = storage.find_files(address, SourceOpenError)
-    found = (
-        found if _literal_suffix(address) else [path for path in found if _is_video(path) or factory.is_picture(path)]
-    )
-    found = sorted({*found, *bags})
-    if not found:
-        raise SourceOpenError(
-            f"no video matches {redact(address)}; quote patterns, and check the spelling and the current folder "
-            f"({Path.cwd()})",
-            code="not-found",
-        )
-    return found
-
-
-def _is_video(address: str) -> bool:
-    return PurePosixPath(address).suffix.lower() in VIDEO_SUFFIXES
-
-
-def _literal_suffix(pattern: str) -> str:
-    """Returns the suffix that a pattern asks for, or "" if the suffix has wildcards."""
-    suffix = PurePosixPath(pattern).suffix
-    return "" if glob.has_magic(suffix) else suffix
-
-
-def _is_inside(address: str, folder: Path) -> bool:
-    if folder == Path():
-        return False
-    parent = _absolute(storage.address_from_path(folder))
-    return _absolute(address).startswith(parent.rstrip("/") + "/")
-
-
-def _absolute(address: str) -> str:
-    """Returns the absolute path of a local file with forward slashes, and a remote address as it is."""
-    return address if storage.is_remote(address) else Path(os.path.abspath(address)).as_posix()
-
-
-def _fixed_folder(address: str) -> str:
-    """Returns the deepest folder that contains every file of a pattern, or the folder of a file."""
-    if _is_local_folder(address):
-        return _absolute(address)
-    folders = _absolute(bag_path(address)).split("/")[:-1]
-    if glob.has_magic(address) and not os.path.exists(address):
-        folders = list(itertools.takewhile(lambda part: not glob.has_magic(part), folders))
-    return "/".join(folders)
-
-
-def _common_folder(folders: Sequence[str]) -> str:
-    """Returns the deepest folder above all of them. Raises ConfigError ("mixed-storage") for different storages."""
-    storages = {folder.rpartition("://")[0] for folder in folders}
-    if len(storages) > 1:
-        raise ConfigError(
-            "the files lie in different places, here and elsewhere; convert them one place at a time",
-            code="mixed-storage",
-        )
-    levels = zip(*(folder.split("/") for folder in folders), strict=False)
-    return "/".join(names[0] for names in itertools.takewhile(lambda names: len(set(names)) == 1, levels))
-
-
-def _unique_names(sources: Sequence[str], root: str) -> Iterator[str]:
-    """Yields each source's path below `root`, without its suffix unless another source would get the same name."""
-    bags = [source for source in sources if is_bag(source)]
-    renamed = dict(zip(bags, bag_names(bags), strict=True))
-    paths = [_absolute(renamed.get(source, source)).removeprefix(root).lstrip("/") for source in sources]
-    stems = [
-        path if os.path.isdir(bag_path(s)) else os.path.splitext(path)[0]
-        for path, s in zip(paths, sources, strict=True)
-    ]
-    count, full_names = Counter(stems), set(paths)
-    for path, stem in zip(paths, stems, strict=True):
-        yield path if count[stem] > 1 or stem in full_names else stem

@@ -1,4 +1,4 @@
-"""The recursive filter of `temporal.py` for depth on a GPU. Importing this module loads torch."""
+"""The filter of `recursive_filter.py` for depth on a GPU. Importing this module loads torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from streamdepth.core.device_map import DeviceMap
 from streamdepth.core.types import DepthFrame, DepthKind
 from streamdepth.stabilizers import device_maps
 from streamdepth.stabilizers.optical_flow import FlowPair
-from streamdepth.stabilizers.temporal import (
+from streamdepth.stabilizers.recursive_filter import (
     EPSILON,
     INITIAL_SECONDS,
     MAX_DEVIATION,
@@ -95,7 +95,7 @@ def _upper_median(values: Tensor) -> Tensor:
 
 
 def _warp_sharply(depth: Tensor, grid: Tensor, *, is_still: bool) -> Tensor:
-    """Samples `depth` at the grid as `temporal._warp_sharply` does."""
+    """Samples `depth` at the grid as `recursive_filter._warp_sharply` does."""
     if is_still:
         return depth
     low, high = device_maps.finite_range(depth).unbind()

@@ -11,7 +11,7 @@ from streamdepth.core.interfaces import Stabilizer
 from streamdepth.core.types import DepthKind
 from streamdepth.stabilizers import TemporalFilter, TwoSidedFilter, make_stabilizer
 from streamdepth.stabilizers.optical_flow import FlowPair, sampling_grid
-from streamdepth.stabilizers.temporal import _Buffers, _warp_sharply
+from streamdepth.stabilizers.recursive_filter import _Buffers, _warp_sharply
 
 SMOOTHERS = {
     "temporal": TemporalFilter,

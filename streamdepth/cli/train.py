@@ -150,7 +150,8 @@ def motion(
     """
     from streamdepth.factory import stream_names
 
-    settings = flags.settings(model=changes.get("start", "nano"))
+    start = changes.get("start", "nano")
+    settings = flags.settings(model="nano" if start == "imagenet" else start)  # features alone give no depth to keep
     folders = [output / "labels" / stem for stem in stream_names(video)]
     before = [folder.with_name(f"{folder.name}_before") for folder in folders]
     sets = [_set(folder, "views") for folder in folders] + [_set(folder, "sensor", KEEP) for folder in before]

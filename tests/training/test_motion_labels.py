@@ -202,7 +202,10 @@ def test_without_pycolmap_the_extra_is_named(tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.slow
-def test_the_command_goes_on_with_labels_and_fine_tunes_on_them(labels: Path, tmp_path: Path, cli: Cli) -> None:
+@pytest.mark.parametrize("start", ["nano", "imagenet"])
+def test_the_command_goes_on_with_labels_and_fine_tunes_on_them(
+    labels: Path, tmp_path: Path, cli: Cli, start: str
+) -> None:
     footage, run, small = labels.parent / "clip", tmp_path / "run", tmp_path / "small.yaml"
     shutil.copytree(labels, run / "labels" / "clip")
     small.write_text("steps: 2\nbatch: 2\npairs: 1\nsizes: [[32, 64]]\n")
@@ -210,7 +213,7 @@ def test_the_command_goes_on_with_labels_and_fine_tunes_on_them(labels: Path, tm
     assert done.code == 0, done.err
     assert "pictures with depth on" in done.out
     assert not (run / "nano.safetensors").exists()
-    done = cli("train", "motion", footage, "-o", run, "--config", small, "--device", "cpu")
+    done = cli("train", "motion", footage, "-o", run, "--config", small, "--device", "cpu", "--start", start)
     assert done.code == 0, done.err
     assert f"--model {run / 'nano.safetensors'}" in done.out
     assert "before" in done.out

@@ -101,11 +101,18 @@ class Done:
     """The `code` of the StreamDepthError that ended it."""
 
 
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Done]]:
-    """Runs `streamdepth` with arguments in this process, as the installed command would."""
+@pytest.fixture(autouse=True)
+def usual_logging() -> Iterator[None]:
+    """Undoes what a command line that ran in this process set about streamdepth's log."""
     logger = logging.getLogger("streamdepth")
     before = logger.handlers[:], logger.level, logger.propagate
+    yield
+    logger.handlers[:], logger.level, logger.propagate = before
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Done]:
+    """Runs `streamdepth` with arguments in this process, as the installed command would."""
 
     def run(*arguments: object) -> Done:
         monkeypatch.setattr(sys, "argv", ["streamdepth", *map(str, arguments)])
@@ -120,8 +127,7 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
         captured = capsys.readouterr()
         return Done(code, captured.out, captured.err, error_code)
 
-    yield run
-    logger.handlers[:], logger.level, logger.propagate = before
+    return run
 
 
 @pytest.fixture

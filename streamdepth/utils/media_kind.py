@@ -51,13 +51,15 @@ def media_kind(path: str | Path) -> MediaKind | None:
 
 
 def is_animation(path: str | Path) -> bool:
-    """True for a file that is an animated PNG, WebP or AVIF by its content."""
+    """True for a file that is an animated PNG, WebP or AVIF by its content; never for a pipe, whose bytes come once."""
+    if not os.path.isfile(path):
+        return False
     try:
         with open(path, "rb") as file:
             head = file.read(33)
             if head.startswith(b"\x89PNG"):
                 return _has_animation_chunk(file)
-    except (OSError, ValueError):  # no file can have this name
+    except OSError:
         return False
     is_webp = head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X"
     return (is_webp and bool(head[20] & _WEBP_ANIMATION)) or head[4:12] == b"ftypavis"

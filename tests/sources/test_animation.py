@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,13 @@ def test_still_pictures_are_no_animations(tmp_path: Path) -> None:
         assert not is_animation(tmp_path / f"a{suffix}")
     assert not is_animation(tmp_path / "none")
     assert not is_animation("a\0b")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_named_pipe_is_not_looked_into(tmp_path: Path) -> None:
+    """To open it would wait for a writer and take the first bytes from the real reader."""
+    os.mkfifo(tmp_path / "pipe")
+    assert not is_animation(tmp_path / "pipe")
 
 
 def test_its_clock_is_its_own(tmp_path: Path) -> None:

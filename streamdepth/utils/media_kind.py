@@ -37,7 +37,12 @@ def is_clutter(name: str) -> bool:
 
 
 def media_kind(path: str | Path) -> MediaKind | None:
-    """Returns the kind of a file by its first bytes; None for other files and for one that cannot be read."""
+    """Returns the kind of a file by its first bytes; None for other files and for one that cannot be read.
+
+    A pipe is not looked into, because its bytes come once; neither are devices and folders.
+    """
+    if not os.path.isfile(path):
+        return None
     try:
         with open(path, "rb") as file:
             head = file.read(2 * _TS_PACKET + 16)
@@ -51,7 +56,7 @@ def media_kind(path: str | Path) -> MediaKind | None:
 
 
 def is_animation(path: str | Path) -> bool:
-    """True for a file that is an animated PNG, WebP or AVIF by its content; never for a pipe, whose bytes come once."""
+    """True for a file that is an animated PNG, WebP or AVIF by its content; pipes are not looked into."""
     if not os.path.isfile(path):
         return False
     try:
@@ -100,7 +105,7 @@ def folder_media(folder: str, video_suffixes: tuple[str, ...] = ()) -> FolderMed
         path = os.path.join(folder, name)
         if is_clutter(name):
             continue
-        kind = media_kind(path) if os.path.isfile(path) else None
+        kind = media_kind(path)
         if kind is None and os.path.isfile(path) and name.lower().endswith(video_suffixes):
             kind = "video"
         {"video": found.videos, "picture": found.pictures, None: found.left_out}[kind].append(path)

@@ -14,7 +14,7 @@ import streamdepth as sd
 from streamdepth.core.errors import ConfigError, SourceLostError
 from streamdepth.sources.animation import AnimationSource
 from streamdepth.testing import ConstantEstimator
-from streamdepth.utils.media_kind import is_animation
+from streamdepth.utils.media_kind import is_animation, media_kind
 
 LEVELS = (20, 90, 160, 230)
 DURATIONS = [100, 40, 500, 70]
@@ -86,6 +86,7 @@ def test_a_named_pipe_is_not_looked_into(tmp_path: Path) -> None:
     """To open it would wait for a writer and take the first bytes from the real reader."""
     os.mkfifo(tmp_path / "pipe")
     assert not is_animation(tmp_path / "pipe")
+    assert media_kind(tmp_path / "pipe") is None
 
 
 def test_its_clock_is_its_own(tmp_path: Path) -> None:

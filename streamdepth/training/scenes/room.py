@@ -53,6 +53,8 @@ ON_WALLS = (
     fittings.television,
     fittings.whiteboard,
 )
+LOWEST_CEILING_M = 2.2
+"""Doors of 2.05 m, and windows that end at 1.9 m or higher, must fit below it."""
 
 
 def room(rng: Rng) -> Scene:
@@ -65,7 +67,7 @@ def room(rng: Rng) -> Scene:
 
 def size_of(rng: Rng, kind: str) -> tuple[float, float, float]:
     """Returns width, depth and height of a room in meters."""
-    high = rng.normal(2.6, 0.2)
+    high = max(LOWEST_CEILING_M, rng.normal(2.6, 0.2))
     if kind == "corridor":
         return rng.uniform(1.4, 2.6), rng.uniform(7, 18), high
     large = chance(rng, 0.15)

@@ -17,6 +17,7 @@ from streamdepth.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from streamdepth.config import Settings
+    from streamdepth.core.interfaces import Estimator
     from streamdepth.training.settings import TrainSettings
     from streamdepth.training.trainer import TrainingResult
 
@@ -148,7 +149,8 @@ def motion(
 
     Example: streamdepth train motion walk.mp4 -o runs/place
     """
-    from streamdepth.factory import stream_names
+    from streamdepth.core.wrappers import LazyEstimator
+    from streamdepth.factory import make_estimator, stream_names
 
     start = changes.get("start", "nano")
     settings = flags.settings(model="nano" if start == "imagenet" else start)  # features alone give no depth to keep
@@ -156,8 +158,9 @@ def motion(
     before = [folder.with_name(f"{folder.name}_before") for folder in folders]
     sets = [_set(folder, "views") for folder in folders] + [_set(folder, "sensor", KEEP) for folder in before]
     training = _fine_tuning(config, sets, changes)
-    for address, folder in zip(video, folders, strict=True):
-        _label_motion(address, folder, settings, most, flags.quiet)
+    with LazyEstimator(lambda: make_estimator(settings)) as judge:
+        for address, folder in zip(video, folders, strict=True):
+            _label_motion(address, folder, judge, settings, most, flags.quiet)
     if not labels_only:
         _label([str(folder / "rgb") for folder in folders], before, settings, 0, most, flags.quiet)
         _train(Path(), output, training, settings.model.device, flags.quiet)
@@ -216,7 +219,7 @@ def _label(
         teacher.close()
 
 
-def _label_motion(video: str, folder: Path, settings: Settings, most: int, quiet: bool) -> None:
+def _label_motion(video: str, folder: Path, judge: Estimator, settings: Settings, most: int, quiet: bool) -> None:
     from streamdepth import factory
     from streamdepth.training.motion.motion_labels import write_motion_labels
 
@@ -225,6 +228,7 @@ def _label_motion(video: str, folder: Path, settings: Settings, most: int, quiet
         found = write_motion_labels(
             source,
             folder,
+            judge,
             most_pictures=most,
             on_progress=lambda stage, done, total: move(done, description=stage, total=total),
         )

@@ -17,6 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from streamdepth.estimators.nano import NanoEstimator
 from streamdepth.evaluation.datasets import DepthDataset
 from streamdepth.sources.images import ImagesSource
 from streamdepth.training.motion.motion_labels import write_motion_labels
@@ -40,7 +41,9 @@ def show(line: str) -> None:
 
 def measure(path: Path, folder: Path) -> None:
     begin = time.monotonic()
-    found = write_motion_labels(ImagesSource(str(path / "rgb")), folder, most_pictures=10_000)
+    found = write_motion_labels(
+        ImagesSource(str(path / "rgb")), folder, NanoEstimator(device="cpu"), most_pictures=10_000
+    )
     seconds = time.monotonic() - begin
     data = DepthDataset(path)
     names = dict(zip(frame_numbers(path), data.names(), strict=True))

@@ -19,11 +19,14 @@ from helpers.moving_camera import CAMERA, ROOM, Card, clip, pose, rendered, side
 
 from streamdepth.core.arrays import DepthMap, Image
 from streamdepth.core.errors import ConfigError, MissingDependencyError
+from streamdepth.core.interfaces import Estimator
+from streamdepth.core.intrinsics import Intrinsics
+from streamdepth.core.types import DepthKind, Estimate, Frame, ModelInfo
 from streamdepth.evaluation.datasets import DepthDataset
 from streamdepth.sources.images import ImagesSource
 from streamdepth.training.motion.keyframes import choose_keyframes
 from streamdepth.training.motion.motion_labels import depth_of_views, write_motion_labels
-from streamdepth.training.motion.structure import View
+from streamdepth.training.motion.structure import View, reconstruct
 
 pycolmap = pytest.importorskip("pycolmap")
 Cli = Callable[..., Any]
@@ -56,6 +59,18 @@ def true_views(poses: Sequence[np.ndarray], cards: Sequence[Card] = ROOM) -> lis
     return [View(i, images[i], CAMERA, np.linalg.inv(world), ids, points) for i, world in enumerate(poses)]
 
 
+class Judge(Estimator):
+    """A model that knows the true depth of `sideways`, or takes near for far."""
+
+    info = ModelInfo("judge", DepthKind.RELATIVE, license="none")
+
+    def __init__(self, sign: int = 1) -> None:
+        self.sign = sign
+
+    def estimate(self, frames: Sequence[Frame]) -> list[Estimate]:
+        return [Estimate(self.sign / rendered(sideways(frame.index + 1)[-1])[1]) for frame in frames]
+
+
 def relative_errors(inverse: np.ndarray, truth: DepthMap) -> np.ndarray:
     known = np.isfinite(inverse)
     return np.abs(1 / inverse[known] / truth_like(inverse, truth)[known] - 1)
@@ -75,17 +90,36 @@ def test_views_with_known_poses_give_depth(poses: list[np.ndarray]) -> None:
     assert np.quantile(errors, 0.9) < 0.05
 
 
-def test_lens_distortion_is_taken_into_account() -> None:
-    lens = dataclasses.replace(CAMERA, distortion=(-0.15, 0.0, 0.0, 0.0))
-    poses = [pose(x=0.12 * i) for i in range(5)]
+BENT = dataclasses.replace(CAMERA, distortion=(-0.15, 0.0, 0.0, 0.0))
+
+
+def through(lens: Intrinsics) -> tuple[np.ndarray, np.ndarray]:
+    """Returns cv2.remap's maps from CAMERA's pictures to those of a lens with distortion."""
     pixels = np.stack(np.meshgrid(np.arange(CAMERA.width, dtype=float), np.arange(CAMERA.height, dtype=float)), -1)
     x, y = np.moveaxis(lens.rays(pixels) * CAMERA.fx + (CAMERA.cx, CAMERA.cy), -1, 0).astype(np.float32)
+    return x, y
+
+
+def test_lens_distortion_is_taken_into_account() -> None:
+    poses = [pose(x=0.12 * i) for i in range(5)]
+    x, y = through(BENT)
     views = [
-        dataclasses.replace(v, image=cv2.remap(v.image, x, y, cv2.INTER_LINEAR), camera=lens) for v in true_views(poses)
+        dataclasses.replace(v, image=cv2.remap(v.image, x, y, cv2.INTER_LINEAR), camera=BENT) for v in true_views(poses)
     ]
     inverse = list(depth_of_views(views))[2][1]
     truth = cv2.remap(rendered(poses[2])[1], x, y, cv2.INTER_NEAREST)
     assert np.median(relative_errors(inverse, truth)) < 0.015
+
+
+@pytest.mark.parametrize("lens", [CAMERA, BENT], ids=["straight", "bent"])
+def test_the_lens_is_found_with_the_poses(lens: Intrinsics) -> None:
+    x, y = through(lens)
+    images = {i: cv2.remap(image, x, y, cv2.INTER_LINEAR) for i, image in enumerate(clip(sideways()))}
+    (views,) = reconstruct(images)
+    assert len(views) == len(images)
+    found = views[0].camera
+    assert found.fx == pytest.approx(CAMERA.fx, rel=0.1)
+    assert found.distortion[0] == pytest.approx((*lens.distortion, 0.0)[0], abs=0.05)
 
 
 def test_what_moves_is_left_out() -> None:
@@ -125,8 +159,6 @@ def test_a_cut_is_seen() -> None:
 
 
 def _frames(images: Sequence[Image]) -> list[Any]:
-    from streamdepth.core.types import Frame
-
     return [Frame(np.ascontiguousarray(image), i, i, Fraction(1, 30), 0.0) for i, image in enumerate(images)]
 
 
@@ -136,7 +168,9 @@ def labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("motion")
     source = ImagesSource(str(write_clip(root / "clip", clip(sideways()))))
     stages: list[str] = []
-    found = write_motion_labels(source, root / "labels", most_pictures=100, on_progress=lambda s, *_: stages.append(s))
+    found = write_motion_labels(
+        source, root / "labels", Judge(), most_pictures=100, on_progress=lambda s, *_: stages.append(s)
+    )
     assert found.pictures == len(list((root / "labels" / "rgb").iterdir())) >= 8
     assert found.known > 0.4
     assert not found.failures
@@ -159,7 +193,7 @@ def test_labels_agree_with_the_truth_up_to_a_scale(labels: Path) -> None:
 
 def test_a_stopped_run_goes_on(labels: Path) -> None:
     written = {path: path.stat().st_mtime_ns for path in (labels / "depth").iterdir()}
-    again = write_motion_labels(ImagesSource(str(labels.parent / "clip")), labels, most_pictures=100)
+    again = write_motion_labels(ImagesSource(str(labels.parent / "clip")), labels, Judge(), most_pictures=100)
     assert again.pictures == len(written)
     assert {path: path.stat().st_mtime_ns for path in (labels / "depth").iterdir()} == written
 
@@ -167,7 +201,7 @@ def test_a_stopped_run_goes_on(labels: Path) -> None:
 def test_other_labels_stay_as_they_are(labels: Path, tmp_path: Path) -> None:
     other = ImagesSource(str(write_clip(tmp_path / "other", clip(sideways(2)))))
     with raises_code(ConfigError, "other-labels"):
-        write_motion_labels(other, labels, most_pictures=100)
+        write_motion_labels(other, labels, Judge(), most_pictures=100)
 
 
 def test_a_recipe_takes_the_labels_as_one_more_set(labels: Path, tmp_path: Path, cli: Cli) -> None:
@@ -176,6 +210,13 @@ def test_a_recipe_takes_the_labels_as_one_more_set(labels: Path, tmp_path: Path,
     recipe.write_text(json.dumps(settings | {"sets": [{"name": labels.name, "depth": "views"}]}))
     done = cli("train", "recipe", recipe, "--data", labels.parent, "-o", tmp_path / "run", "--device", "cpu")
     assert done.code == 0, done.err
+
+
+def test_reversed_depth_is_no_label(tmp_path: Path) -> None:
+    source = ImagesSource(str(write_clip(tmp_path / "clip", clip(sideways()))))
+    with raises_code(ConfigError, "reversed"):
+        write_motion_labels(source, tmp_path / "labels", Judge(sign=-1), most_pictures=100)
+    assert not (tmp_path / "labels" / "rgb").exists()
 
 
 @pytest.mark.parametrize(
@@ -191,14 +232,14 @@ def test_a_recipe_takes_the_labels_as_one_more_set(labels: Path, tmp_path: Path,
 def test_footage_without_depth_says_why(tmp_path: Path, images: list[Image], code: str) -> None:
     source = ImagesSource(str(write_clip(tmp_path / "clip", images)))
     with raises_code(ConfigError, code):
-        write_motion_labels(source, tmp_path / "labels", most_pictures=100)
+        write_motion_labels(source, tmp_path / "labels", Judge(), most_pictures=100)
 
 
 def test_without_pycolmap_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pycolmap", None)
     source = ImagesSource(str(write_clip(tmp_path / "clip", clip(sideways(2)))))
     with raises_code(MissingDependencyError, "missing-dependency", naming=r"\[motion\]"):
-        write_motion_labels(source, tmp_path / "labels", most_pictures=100)
+        write_motion_labels(source, tmp_path / "labels", Judge(), most_pictures=100)
 
 
 @pytest.mark.slow

@@ -9,15 +9,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from streamdepth.core.errors import ConfigError
-from streamdepth.core.interfaces import Source
+from streamdepth.core.interfaces import Estimator, Source
 from streamdepth.core.types import Frame
+from streamdepth.evaluation.accuracy.ordinal import ordinal_accuracy
 from streamdepth.training.files import write_file
 from streamdepth.training.labels import check_origin, write_pair
 from streamdepth.training.motion.consistency import agreeing
@@ -34,6 +37,8 @@ NEAREST = 50_000
 """PNG value of the 99.9th percentile of a picture's inverse depth."""
 LEAST_KNOWN = 0.1
 """Share of a picture whose depth must be known for it to be kept."""
+LEAST_ORDERED = 0.5
+"""Mean share of pairs of pixels that a model of relative depth must order alike, or depth is taken for reversed."""
 _STATE = "progress.json"
 OnProgress = Callable[[str, int, int], None]
 """Called with the name of the current step, the number of items done, and their total."""
@@ -51,7 +56,7 @@ class MotionLabels:
 
 
 def write_motion_labels(
-    source: Source, folder: Path, *, most_pictures: int, on_progress: OnProgress = lambda *_: None
+    source: Source, folder: Path, judge: Estimator, *, most_pictures: int, on_progress: OnProgress = lambda *_: None
 ) -> MotionLabels:
     """Writes pictures of a source with their depth as a dataset, whose depth a training reads as "views".
 
@@ -59,13 +64,16 @@ def write_motion_labels(
         source: the video; it is opened and closed. What does not move must fill most of it.
         folder: becomes a dataset (see `evaluation.datasets`) of inverse depth in a unit of each picture's own. A
             stopped run goes on with the part that it had begun.
+        judge: a model of relative depth. Where a small or distant motion leaves open what is near and what is far,
+            depth can come out reversed; such parts are left out, since the model orders most pixels otherwise.
         most_pictures: number of labels after which no further part is begun.
         on_progress: called often.
 
     Raises:
         ConfigError: the video has too few frames ("too-short"), its camera stands still ("camera-still") or only turns
             ("no-parallax"), its frames have too little in common ("no-overlap"), no poses are found ("no-poses"), views
-            agree nowhere ("no-agreement"), or the folder has other labels ("other-labels", "unreadable").
+            agree nowhere ("no-agreement"), near and far are reversed ("reversed"), or the folder has other labels
+            ("other-labels", "unreadable").
         MissingDependencyError: without pycolmap.
         SourceError: as the source raises it.
         SinkWriteError: the folder cannot be written.
@@ -79,7 +87,7 @@ def write_motion_labels(
         for part in _parts(keyframes):
             if state.pictures >= most_pictures:
                 break
-            _label_part(part, folder, state, on_progress)
+            _label_part(part, folder, judge, state, on_progress)
     finally:
         source.close()
     if not state.pictures:
@@ -154,33 +162,48 @@ def _parts(keyframes: Iterable[Keyframe]) -> Iterator[list[Keyframe]]:
         yield part
 
 
-def _label_part(part: list[Keyframe], folder: Path, state: _State, on_progress: OnProgress) -> None:
+def _label_part(part: list[Keyframe], folder: Path, judge: Estimator, state: _State, on_progress: OnProgress) -> None:
     state.keyframes += len(part)
     if len(part) >= LEAST_VIEWS:
         on_progress(f"poses of {len(part)} frames", 0, 1)
         try:
             for views in reconstruct({keyframe.index: keyframe.image for keyframe in part}):
-                _label_views(views, folder, state, on_progress)
+                _label_views(views, folder, judge, state, on_progress)
         except ConfigError as error:
             state.errors.append(error)
     state.finish_part(part[-1].index + 1)
 
 
-def _label_views(views: list[View], folder: Path, state: _State, on_progress: OnProgress) -> None:
-    written = 0
-    for view, inverse in depth_of_views(views, lambda done: on_progress("depth", done, len(views))):
-        known = float(np.isfinite(inverse).mean())
-        if known >= LEAST_KNOWN:
-            write_pair(folder, f"{view.index:07d}", view.image, encode_inverse(inverse))
-            written += 1
-            state.pictures += 1
-            state.known += known
-    if not written:
+def _label_views(views: list[View], folder: Path, judge: Estimator, state: _State, on_progress: OnProgress) -> None:
+    found = [
+        (view, inverse)
+        for view, inverse in depth_of_views(views, lambda done: on_progress("depth", done, len(views)))
+        if np.isfinite(inverse).mean() >= LEAST_KNOWN
+    ]
+    if not found:
         raise ConfigError(
             "the poses are known, but views agree on depth nearly nowhere: walls are bare, the light is poor, or too "
             "much moves; film more slowly, nearer to things, in better light",
             code="no-agreement",
         )
+    if np.mean([_ordered_alike(judge, view, inverse) for view, inverse in found]) < LEAST_ORDERED:
+        raise ConfigError(
+            "the motion is too small, or too far away, to tell near from far: depth came out reversed; film nearer to "
+            "things, and walk sideways past them",
+            code="reversed",
+        )
+    for view, inverse in found:
+        write_pair(folder, f"{view.index:07d}", view.image, encode_inverse(inverse))
+        state.pictures += 1
+        state.known += float(np.isfinite(inverse).mean())
+
+
+def _ordered_alike(judge: Estimator, view: View, inverse: Floats32) -> float:
+    """Returns the share of pairs of pixels that the model orders as the (h, w) inverse depth of a view does."""
+    frame = Frame(view.image, view.index, 0, Fraction(1), 0.0)
+    depth = judge.estimate([frame])[0].depth
+    nearness = cv2.resize(depth, inverse.shape[::-1], interpolation=cv2.INTER_AREA)
+    return ordinal_accuracy(nearness, 1 / inverse)
 
 
 def depth_of_views(

@@ -30,6 +30,10 @@ _LEAST_ANGLE = 4.0
 _ALIKE, _ALL_ALIKE = 0.5, 0.95
 """Shares of pairs of frames explained by one homography above which the camera is said to only turn: the first after no
 poses were found, the second without an attempt to find them."""
+_ENOUGH = 0.5
+"""Share of the frames with a pose at which no other kind of lens is tried."""
+_LONGEST_LENS, _MOST_DISTORTION = 4.0, 0.6
+"""Focal length in widths of the picture, and radial distortion, beyond which poses are not believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +88,47 @@ def reconstruct(images: Mapping[int, Image]) -> list[list[View]]:
         alike = _share_alike(pycolmap, database)
         if alike > _ALL_ALIKE:
             raise _no_poses(alike)
-        options = pycolmap.IncrementalPipelineOptions(min_model_size=LEAST_VIEWS, random_seed=0, extract_colors=False)
-        options.mapper.init_min_tri_angle = _LEAST_ANGLE
-        models = pycolmap.incremental_mapping(database, folder, folder, options)
-        groups = [_views(model, names, images) for model in models.values()]
-        groups = [group for group in groups if len(group) >= LEAST_VIEWS]
+        groups: list[list[View]] = []
+        for distorts in (True, False):
+            found = _groups(pycolmap, database, folder, names, images, distorts=distorts)
+            groups = max(groups, found, key=_posed)
+            if _posed(groups) > _ENOUGH * len(images):
+                break
         if not groups:
             raise _no_poses(alike)
         return groups
+
+
+def _groups(
+    pycolmap: Any,
+    database: Path,
+    folder: Path,
+    names: Mapping[str, int],
+    images: Mapping[int, Image],
+    *,
+    distorts: bool,
+) -> list[list[View]]:
+    """Returns the groups of views that one lens explains, without those whose lens no camera has.
+
+    distorts: whether the lens may bend straight lines. A few frames often fit such a lens better than the true one.
+    """
+    options = pycolmap.IncrementalPipelineOptions(min_model_size=LEAST_VIEWS, random_seed=0, extract_colors=False)
+    options.mapper.init_min_tri_angle = _LEAST_ANGLE
+    options.ba_refine_extra_params = distorts
+    models = pycolmap.incremental_mapping(database, folder, folder, options).values()
+    groups = [_views(model, names, images) for model in models if _is_lens(model)]
+    return [group for group in groups if len(group) >= LEAST_VIEWS]
+
+
+def _posed(groups: Sequence[Sequence[View]]) -> int:
+    """Returns the number of frames with a pose."""
+    return sum(map(len, groups))
+
+
+def _is_lens(model: Any) -> bool:
+    """Returns False for a lens that no camera has, which is found where frames do not tell the lens from the scene."""
+    cameras = map(_intrinsics, model.cameras.values())
+    return all(c.fx / c.width < _LONGEST_LENS and abs(c.distortion[0]) < _MOST_DISTORTION for c in cameras)
 
 
 def _match(pycolmap: Any, database: Path, folder: Path, names: Sequence[str]) -> None:

@@ -57,7 +57,9 @@ def write_labels(
     """
     info = source.open()
     try:
-        check_origin(folder, _index(teacher.info, info.name))
+        facts = _index(teacher.info, info.name)
+        check_origin(folder, facts)
+        write_index(folder, facts)
         count, due = 0, -np.inf
         while count < max_pictures and (frame := source.read()) is not None:
             if frame.time > due - 1e-6:  # sums of floats
@@ -71,10 +73,9 @@ def write_labels(
 
 
 def check_origin(folder: Path, facts: dict[str, object]) -> None:
-    """Writes facts as the index of the labels in a folder.
+    """Raises ConfigError unless a folder is free for labels with these facts.
 
-    Raises ConfigError: the folder has labels of something else (code "other-labels"), or an index that cannot be read
-    ("unreadable").
+    It has labels of something else (code "other-labels"), or an index that cannot be read ("unreadable").
     """
     path = folder / "index.json"
     try:
@@ -89,7 +90,11 @@ def check_origin(folder: Path, facts: dict[str, object]) -> None:
             f"'{folder}' holds labels of something else ({other}); name another folder or remove it",
             code="other-labels",
         )
-    write_file(path, json.dumps(facts, indent=1).encode())
+
+
+def write_index(folder: Path, facts: dict[str, object]) -> None:
+    """Writes the facts of a dataset."""
+    write_file(folder / "index.json", json.dumps(facts, indent=1).encode())
 
 
 def _write_label(frame: Frame, teacher: Estimator, folder: Path) -> None:

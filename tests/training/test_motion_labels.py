@@ -216,7 +216,7 @@ def test_reversed_depth_is_no_label(tmp_path: Path) -> None:
     source = ImagesSource(str(write_clip(tmp_path / "clip", clip(sideways()))))
     with raises_code(ConfigError, "reversed"):
         write_motion_labels(source, tmp_path / "labels", Judge(sign=-1), most_pictures=100)
-    assert not (tmp_path / "labels" / "rgb").exists()
+    assert not (tmp_path / "labels").exists()
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from streamdepth.core.interfaces import Estimator, Source
 from streamdepth.core.types import Frame
 from streamdepth.evaluation.accuracy.ordinal import ordinal_accuracy
 from streamdepth.training.files import write_file
-from streamdepth.training.labels import check_origin, write_pair
+from streamdepth.training.labels import check_origin, write_index, write_pair
 from streamdepth.training.motion.consistency import agreeing
 from streamdepth.training.motion.keyframes import Keyframe, choose_keyframes
 from streamdepth.training.motion.neighbors import choose_neighbors
@@ -81,8 +81,9 @@ def write_motion_labels(
     require_pycolmap()
     info = source.open()
     try:
-        check_origin(folder, _index(info.name))
-        state = _State(folder)
+        index = _index(info.name)
+        check_origin(folder, index)
+        state = _State(folder, index)
         keyframes = choose_keyframes(_unread(source, state))
         for part in _parts(keyframes):
             if state.pictures >= most_pictures:
@@ -98,8 +99,8 @@ def write_motion_labels(
 class _State:
     """The progress of a video's labels, kept in a file beside them."""
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / _STATE
+    def __init__(self, folder: Path, index: dict[str, object]) -> None:
+        self._folder, self._path, self._index = folder, folder / _STATE, index
         facts = self._facts()
         self.next_frame: int = facts.get("next_frame", 0)
         """The first frame that is in no finished part."""
@@ -117,9 +118,10 @@ class _State:
             raise ConfigError(f"cannot read '{self._path}': {error}; remove its folder", code="unreadable") from error
 
     def finish_part(self, next_frame: int) -> None:
-        """Stores where a stopped run continues; without any label the next run starts from the beginning."""
+        """Stores where a stopped run continues; without any label nothing is stored, and the next run starts anew."""
         facts = {"next_frame": next_frame, "pictures": self.pictures, "known": self.known}
         if self.pictures:
+            write_index(self._folder, self._index)
             write_file(self._path, json.dumps(facts).encode())
 
     def error(self) -> ConfigError:

@@ -13,12 +13,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from streamdepth.core.errors import ConfigError
 from streamdepth.core.interfaces import Estimator, Source
+from streamdepth.core.resize import resize_depth
 from streamdepth.core.types import Frame
 from streamdepth.evaluation.accuracy.ordinal import ordinal_accuracy
 from streamdepth.training.files import write_file
@@ -204,8 +204,8 @@ def _ordered_alike(judge: Estimator, view: View, inverse: Floats32) -> float:
     """Returns the share of pairs of pixels that the model orders as the (h, w) inverse depth of a view does."""
     frame = Frame(view.image, view.index, 0, Fraction(1), 0.0)
     depth = judge.estimate([frame])[0].depth
-    nearness = cv2.resize(depth, inverse.shape[::-1], interpolation=cv2.INTER_AREA)
-    return ordinal_accuracy(nearness, 1 / inverse)
+    height, width = inverse.shape
+    return ordinal_accuracy(resize_depth(depth, width, height), np.reciprocal(inverse))
 
 
 def depth_of_views(

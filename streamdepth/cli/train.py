@@ -121,12 +121,14 @@ def distil(
 
     Example: streamdepth train distil a.mp4 b.mp4 --teacher depth-anything-v2-small -o runs/mine
     """
-    from streamdepth.factory import stream_names
+    from streamdepth.core.wrappers import LazyEstimator
+    from streamdepth.factory import make_estimator, stream_names
 
     settings = flags.settings(model=teacher)
     folders = [output / "labels" / stem for stem in stream_names(video)]
     training = _fine_tuning(config, [_set(folder, "exact") for folder in folders], changes)
-    _label(video, folders, settings, every, most, flags.quiet)
+    with LazyEstimator(lambda: make_estimator(settings)) as estimator:
+        _label(video, folders, estimator, settings, every, most, flags.quiet)
     _train(Path(), output, training, settings.model.device, flags.quiet)
 
 
@@ -158,11 +160,12 @@ def motion(
     before = [folder.with_name(f"{folder.name}_before") for folder in folders]
     sets = [_set(folder, "views") for folder in folders] + [_set(folder, "sensor", KEEP) for folder in before]
     training = _fine_tuning(config, sets, changes)
-    with LazyEstimator(lambda: make_estimator(settings)) as judge:
+    with LazyEstimator(lambda: make_estimator(settings)) as nano:
         for address, folder in zip(video, folders, strict=True):
-            _label_motion(address, folder, judge, settings, most, flags.quiet)
+            _label_motion(address, folder, nano, settings, most, flags.quiet)
+        if not labels_only:
+            _label([str(folder / "rgb") for folder in folders], before, nano, settings, 0, most, flags.quiet)
     if not labels_only:
-        _label([str(folder / "rgb") for folder in folders], before, settings, 0, most, flags.quiet)
         _train(Path(), output, training, settings.model.device, flags.quiet)
 
 
@@ -197,26 +200,27 @@ def _set(folder: Path, depth: str, weight: float = 1.0) -> dict[str, Any]:
 
 
 def _label(
-    videos: list[str], folders: list[Path], settings: Settings, every: float, max_pictures: int, quiet: bool
+    videos: list[str],
+    folders: list[Path],
+    teacher: Estimator,
+    settings: Settings,
+    every: float,
+    max_pictures: int,
+    quiet: bool,
 ) -> None:
     from streamdepth import factory
-    from streamdepth.core.wrappers import LazyEstimator
     from streamdepth.training.labels import write_labels
 
-    teacher = LazyEstimator(lambda: factory.make_estimator(settings))
-    try:
-        for video, folder in zip(videos, folders, strict=True):
-            with _bar("labels", None, quiet) as move:
-                source = factory.make_source(video, settings)
-                count = write_labels(
-                    source, teacher, folder, every_seconds=every, max_pictures=max_pictures, on_picture=move
-                )
-            if count < 2:
-                raise ConfigError(
-                    f"'{video}' gave {count} pictures to learn from; a lower --every takes more", code="too-few-frames"
-                )
-    finally:
-        teacher.close()
+    for video, folder in zip(videos, folders, strict=True):
+        with _bar("labels", None, quiet) as move:
+            source = factory.make_source(video, settings)
+            count = write_labels(
+                source, teacher, folder, every_seconds=every, max_pictures=max_pictures, on_picture=move
+            )
+        if count < 2:
+            raise ConfigError(
+                f"'{video}' gave {count} pictures to learn from; a lower --every takes more", code="too-few-frames"
+            )
 
 
 def _label_motion(video: str, folder: Path, judge: Estimator, settings: Settings, most: int, quiet: bool) -> None:

@@ -219,6 +219,37 @@ def test_reversed_depth_is_no_label(tmp_path: Path) -> None:
     assert not (tmp_path / "labels").exists()
 
 
+def test_a_group_of_views_is_judged_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Views that are reversed must not take the other views of their part with them."""
+    views = true_views(sideways())
+    halves = [views[:7], views[7:]]
+    monkeypatch.setattr("streamdepth.training.motion.motion_labels.reconstruct", lambda _: halves)
+    monkeypatch.setattr(Judge, "estimate", lambda self, frames: _half_reversed(frames))
+    source = ImagesSource(str(write_clip(tmp_path / "clip", clip(sideways()))))
+    found = write_motion_labels(source, tmp_path / "labels", Judge(), most_pictures=100)
+    assert found.failures == ["reversed"]
+    assert found.pictures == len(list((tmp_path / "labels" / "rgb").iterdir())) >= 4
+    assert all(int(path.stem) >= 7 for path in (tmp_path / "labels" / "rgb").iterdir())
+
+
+def _half_reversed(frames: Sequence[Frame]) -> list[Estimate]:
+    return [Estimate((-1 if f.index < 7 else 1) / rendered(sideways()[f.index])[1]) for f in frames]
+
+
+def test_labels_of_a_killed_run_are_not_mixed_with_those_of_another_video(
+    labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("streamdepth.training.motion.motion_labels.write_pair", killed)
+    with pytest.raises(KeyboardInterrupt):
+        write_motion_labels(ImagesSource(str(labels.parent / "clip")), tmp_path / "new", Judge(), most_pictures=100)
+    other = ImagesSource(str(write_clip(tmp_path / "other", clip(sideways(2)))))
+    with raises_code(ConfigError, "other-labels"):
+        write_motion_labels(other, tmp_path / "new", Judge(), most_pictures=100)
+
+
 @pytest.mark.parametrize(
     ("images", "code"),
     [

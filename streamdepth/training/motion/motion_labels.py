@@ -52,7 +52,7 @@ class MotionLabels:
     known: float
     """Mean share of known pixels."""
     failures: list[str]
-    """Codes of the errors of the parts that gave no labels."""
+    """Codes of the errors of the parts, or of the groups of views in them, that gave no labels."""
 
 
 def write_motion_labels(
@@ -65,7 +65,7 @@ def write_motion_labels(
         folder: becomes a dataset (see `evaluation.datasets`) of inverse depth in a unit of each picture's own. A
             stopped run goes on with the part that it had begun.
         judge: a model of relative depth. Where a small or distant motion leaves open what is near and what is far,
-            depth can come out reversed; such parts are left out, since the model orders most pixels otherwise.
+            depth can come out reversed; such views are left out, since the model orders most pixels otherwise.
         most_pictures: number of labels after which no further part is begun.
         on_progress: called often.
 
@@ -88,7 +88,7 @@ def write_motion_labels(
         for part in _parts(keyframes):
             if state.pictures >= most_pictures:
                 break
-            _label_part(part, folder, judge, state, on_progress)
+            _label_part(part, judge, state, on_progress)
     finally:
         source.close()
     if not state.pictures:
@@ -117,11 +117,19 @@ class _State:
         except (OSError, ValueError, TypeError) as error:
             raise ConfigError(f"cannot read '{self._path}': {error}; remove its folder", code="unreadable") from error
 
+    def add(self, view: View, inverse: Floats32) -> None:
+        """Writes the (h, w) inverse depth of a view as a label; before the first one the index, which tells whose they
+        are."""
+        if not self.pictures:
+            write_index(self._folder, self._index)
+        write_pair(self._folder, f"{view.index:07d}", view.image, encode_inverse(inverse))
+        self.pictures += 1
+        self.known += float(np.isfinite(inverse).mean())
+
     def finish_part(self, next_frame: int) -> None:
         """Stores where a stopped run continues; without any label nothing is stored, and the next run starts anew."""
         facts = {"next_frame": next_frame, "pictures": self.pictures, "known": self.known}
         if self.pictures:
-            write_index(self._folder, self._index)
             write_file(self._path, json.dumps(facts).encode())
 
     def error(self) -> ConfigError:
@@ -164,19 +172,29 @@ def _parts(keyframes: Iterable[Keyframe]) -> Iterator[list[Keyframe]]:
         yield part
 
 
-def _label_part(part: list[Keyframe], folder: Path, judge: Estimator, state: _State, on_progress: OnProgress) -> None:
+def _label_part(part: list[Keyframe], judge: Estimator, state: _State, on_progress: OnProgress) -> None:
     state.keyframes += len(part)
-    if len(part) >= LEAST_VIEWS:
-        on_progress(f"poses of {len(part)} frames", 0, 1)
+    for views in _reconstructed(part, state, on_progress):
         try:
-            for views in reconstruct({keyframe.index: keyframe.image for keyframe in part}):
-                _label_views(views, folder, judge, state, on_progress)
+            _label_views(views, judge, state, on_progress)
         except ConfigError as error:
             state.errors.append(error)
     state.finish_part(part[-1].index + 1)
 
 
-def _label_views(views: list[View], folder: Path, judge: Estimator, state: _State, on_progress: OnProgress) -> None:
+def _reconstructed(part: list[Keyframe], state: _State, on_progress: OnProgress) -> list[list[View]]:
+    """Returns the groups of views of a part; none, and the reason in `state`, where there are no poses."""
+    if len(part) < LEAST_VIEWS:
+        return []
+    on_progress(f"poses of {len(part)} frames", 0, 1)
+    try:
+        return reconstruct({keyframe.index: keyframe.image for keyframe in part})
+    except ConfigError as error:
+        state.errors.append(error)
+        return []
+
+
+def _label_views(views: list[View], judge: Estimator, state: _State, on_progress: OnProgress) -> None:
     found = [
         (view, inverse)
         for view, inverse in depth_of_views(views, lambda done: on_progress("depth", done, len(views)))
@@ -195,9 +213,7 @@ def _label_views(views: list[View], folder: Path, judge: Estimator, state: _Stat
             code="reversed",
         )
     for view, inverse in found:
-        write_pair(folder, f"{view.index:07d}", view.image, encode_inverse(inverse))
-        state.pictures += 1
-        state.known += float(np.isfinite(inverse).mean())
+        state.add(view, inverse)
 
 
 def _ordered_alike(judge: Estimator, view: View, inverse: Floats32) -> float:

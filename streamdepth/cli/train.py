@@ -71,12 +71,11 @@ def pack(
     """
     configure_logging(quiet=quiet, verbose=verbose)
     from streamdepth.training.pack import write_pack
-    from streamdepth.training.sampler import read_sets
+    from streamdepth.training.sampler import read_set
     from streamdepth.training.settings import make_settings, read_settings
 
     settings = make_settings(read_settings(config), str(config))
-    names = (part.name for part in settings.sets)
-    parts = write_pack(output, zip(names, read_sets(data, settings.sets), strict=True))
+    parts = write_pack(output, ((each.name, read_set(data, each)) for each in settings.sets))
     out.print(f"{len(parts)} parts, {sum(part.stat().st_size for part in parts) / 1e6:.0f} MB, in {output}")
 
 

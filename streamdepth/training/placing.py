@@ -22,17 +22,21 @@ def uniform(count: int, low: float, high: float, rng: torch.Generator) -> Tensor
     return low + (high - low) * torch.rand(count, generator=rng)
 
 
-def placements(shapes: Tensor, size: tuple[int, int], rng: torch.Generator) -> Tensor:
-    """Returns (N, 2, 3) maps of views of `size` (height, width) into pictures of `shapes`, (N, 2) likewise."""
+def placements(shapes: Tensor, size: tuple[int, int], plain: Tensor, rng: torch.Generator) -> Tensor:
+    """Returns (N, 2, 3) maps of views of `size` (height, width) into pictures of `shapes`, (N, 2) likewise.
+
+    plain: (N,) bool, the views that show the whole picture without roll.
+    """
     count, height, width = len(shapes), shapes[:, 0].float(), shapes[:, 1].float()
     limit = torch.stack([width / size[1], height / size[0]], 1)
     zoom = limit.min(1, keepdim=True).values * uniform(count, CLOSEST, 1.0, rng)[:, None]
     stretch = uniform(count, -0.12, 0.12, rng).exp()
     part = torch.minimum(torch.stack([zoom[:, 0] * stretch, zoom[:, 0] / stretch], 1), limit)
     squeezed = torch.minimum(limit, SQUEEZE * limit.min(1, keepdim=True).values)
-    zooms = torch.where(torch.rand(count, 1, generator=rng) < WHOLE, squeezed, part)
+    zooms = torch.where(plain[:, None] | (torch.rand(count, 1, generator=rng) < WHOLE), squeezed, part)
     flips = torch.where(torch.rand(count, generator=rng) < 0.5, -1.0, 1.0)
-    linear = rotations(_rolls(count, rng)) @ torch.diag_embed(zooms * torch.stack([flips, torch.ones(count)], 1))
+    rolls = _rolls(count, rng).masked_fill(plain, 0.0)
+    linear = rotations(rolls) @ torch.diag_embed(zooms * torch.stack([flips, torch.ones(count)], 1))
     room = torch.stack([width, height], 1) - zooms * torch.tensor([size[1], size[0]])
     targets = torch.stack([width, height], 1) / 2 + (torch.rand(count, 2, generator=rng) - 0.5) * room
     return about(linear, size, targets)

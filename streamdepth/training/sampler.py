@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,29 +66,29 @@ def sampling(counts: Sequence[int], weights: Sequence[float]) -> Tensor:
     return chance / chance.sum()
 
 
-def read_sets(root: Path, sets: Sequence[TrainSet]) -> Iterator[list[Sample]]:
-    """Yields the samples of each set, from folders in `root` or from the pack that `root` is.
+def read_set(root: Path, data: TrainSet) -> list[Sample]:
+    """Returns the samples of a set, from its folder in `root` or from the pack that `root` is.
 
-    Raises SourceOpenError when a set cannot be read, or has no usable picture.
+    Raises SourceOpenError when the set cannot be read, or has no usable picture.
     """
-    for data in sets:
-        if is_pack(root):
-            samples = read_packed(root, data.name, data.depth)
-        else:
-            samples = read_samples(root / data.name, data.depth, border=data.border)
-        if not samples:
-            raise SourceOpenError(
-                f"no picture of '{root / data.name}' has depth to learn from: it is unknown, or flat", code="no-truth"
-            )
-        yield samples
+    if is_pack(root):
+        samples = read_packed(root, data.name, data.depth)
+    else:
+        samples = read_samples(root / data.name, data.depth, border=data.border)
+    if not samples:
+        raise SourceOpenError(
+            f"no picture of '{root / data.name}' has depth to learn from: it is unknown, or flat", code="no-truth"
+        )
+    return samples
 
 
 def make_sampler(root: Path, settings: TrainSettings, device: torch.device) -> tuple[BatchSampler, list[Sample]]:
     """Returns a sampler of all sets of a training, and the samples that are kept for validation.
 
-    root: the folder of the datasets, or of their pack. Raises SourceOpenError as `read_sets` does.
+    root: the folder of the datasets, or of their pack. Raises SourceOpenError as `read_set` does.
     """
-    sets = list(read_sets(root, settings.sets))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        sets = list(pool.map(functools.partial(read_set, root), settings.sets))
     validation = [sample for samples in sets for sample in _split_off(samples, settings.validation_share)]
     chances = sampling([len(samples) for samples in sets], [data.weight for data in settings.sets])
     return BatchSampler(sets, chances, device, settings.seed), validation
@@ -105,20 +108,30 @@ class BatchSampler:
     def __init__(self, sets: Sequence[Sequence[Sample]], chances: Tensor, device: torch.device, seed: int = 0) -> None:
         self.sets, self.chances, self.device, self.seed = sets, chances, device, seed
 
-    def draw(self, step: int, size: tuple[int, int], batch: int, pairs: int) -> Batch:
-        """Returns `batch` views of `size` (height, width), the last `pairs` of which are second views."""
+    def draw(self, step: int, size: tuple[int, int], batch: int, pairs: int, plain: float = 0.0) -> Batch:
+        """Returns `batch` views of `size` (height, width), the last `pairs` of which are second views.
+
+        plain: the share of views that are neither cropped, rolled nor degraded.
+        """
         dice = make_dice(self.seed * 1_000_003 + step, self.device)
         rng = dice.choices
         samples = self._choose(batch - pairs, rng)
         shapes = torch.tensor([sample.codes.shape for sample in samples])
-        maps = placing.placements(shapes, size, rng)
+        is_plain = torch.rand(len(samples), generator=rng) < plain
+        maps = placing.placements(shapes, size, is_plain, rng)
         moves = placing.nudges(pairs, size, rng)
         maps = torch.cat([maps, placing.compose(maps[:pairs], moves)])
         order = [*range(batch - pairs), *range(pairs)]
         views = [self._cut(samples[i], place, size) for i, place in zip(order, maps, strict=True)]
         images, truth = torch.cat([view for view, _ in views]), torch.cat([truth for _, truth in views])
         details = torch.tensor([samples[i].detail_weight for i in order], device=self.device)
-        images = disturb(images, dice).mul_(2).sub_(1).contiguous(memory_format=torch.channels_last)
+        changed = (~is_plain[order]).nonzero()[:, 0].to(images.device)
+        images = (
+            images.index_copy(0, changed, disturb(images[changed], dice))
+            .mul_(2)
+            .sub_(1)
+            .contiguous(memory_format=torch.channels_last)
+        )
         return Batch(images, truth, details, view_weights(truth), moves.to(self.device))
 
     def _choose(self, count: int, rng: torch.Generator) -> list[Sample]:

@@ -58,6 +58,9 @@ class StepSettings(_Section):
     """(height, width) in px, multiples of 32; one is drawn each step."""
     frozen_stages: int = Field(0, ge=0, le=7)
     """Number of first encoder stages whose weights are frozen; with two a training takes a third less time."""
+    plain: float = Field(0.0, ge=0, le=1)
+    """Share of the views that show whole pictures as they are, but for a mirror; the others are cropped, rolled and
+    degraded. At the end of a training, plain views teach the network what it will be given."""
 
     @model_validator(mode="after")
     def _check_pairs(self) -> Self:

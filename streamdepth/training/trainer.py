@@ -10,8 +10,8 @@ import json
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,10 +28,11 @@ from streamdepth.estimators.nano2_network import Nano2Network
 from streamdepth.estimators.nano_network import load_imagenet_encoder
 from streamdepth.render.plots import check_plots, draw_curves
 from streamdepth.training.checks import delta1_on, validation_error
-from streamdepth.training.depthwise import use_fast_depthwise
+from streamdepth.training.fast_convolutions import use_fast_convolutions
 from streamdepth.training.files import write_file
 from streamdepth.training.losses import agreement_loss, scale_and_shift_loss
 from streamdepth.training.precision import fast_dtype
+from streamdepth.training.replicas import gather_gradients, parts_of, replicate, split, thread_pool
 from streamdepth.training.sampler import Batch, BatchSampler, make_sampler
 from streamdepth.training.settings import TrainSettings
 
@@ -39,6 +40,8 @@ WEIGHTS = "nano.safetensors"
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
 CURVES = "curves.png"
+Draw = Callable[[], Batch]
+"""Draws a batch, or a part of one."""
 _PREFETCHED_BATCHES, _PREFETCH_THREADS = 12, 6
 
 
@@ -96,8 +99,6 @@ class Trainer:
         network = initial_network(settings.start).float().requires_grad_(True).train()
         self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).eval()
-        if self.device.type == "cpu":
-            use_fast_depthwise(self.network)
         encoder = list(self.network.encoder.parameters())
         known = {id(p) for p in encoder}
         rest = [p for p in self.network.parameters() if id(p) not in known]
@@ -108,6 +109,9 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(groups, lr=1e-3, weight_decay=0.02, fused=self.device.type != "mps")
         self.step = 0
         self._freeze_statistics()
+        if self.device.type == "cpu":
+            use_fast_convolutions(self.network)
+        self.replicas = replicate(self.network, parts_of(settings, self.device))
 
     def _freeze_statistics(self) -> None:
         """Freezes the encoder's batch norms, which is steadier with small batches and faster."""
@@ -116,28 +120,38 @@ class Trainer:
                 module.eval()
 
     def _freeze(self, stages: int) -> None:
-        """Freezes the first `stages` of the encoder, and no others."""
-        encoder = self.network.encoder
-        for i, part in enumerate([encoder.stem, *encoder.stages]):
-            part.requires_grad_(not stages or i > stages)
+        for replica in self.replicas:
+            for i, part in enumerate([replica.encoder.stem, *replica.encoder.stages]):
+                part.requires_grad_(not stages or i > stages)
 
-    def train_step(self, batch: Batch) -> float:
-        """Trains one step; returns the loss."""
+    def train_step(self, draws: Sequence[Draw], pool: Executor) -> float:
+        """Trains one step; returns the loss.
+
+        draws: functions that draw the parts of the batch, as many as there are replicas of the network.
+        """
         self._freeze(self.settings.phase(self.step).frozen_stages)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.step, self.settings.steps, group["peak"])
-        loss = self._loss(batch)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        losses = list(pool.map(self._add_gradients, self.replicas, draws))
+        gather_gradients(self.replicas)
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimizer.step()
         self._update_average()
         self.step += 1
+        return sum(losses)
+
+    def _add_gradients(self, network: AnyNano, draw: Draw) -> float:
+        """Computes the gradients of a part of the batch; returns its share of the loss."""
+        batch = draw()
+        share = len(batch.images) / self.settings.phase(self.step).batch
+        loss = self._loss(network, batch) * share
+        network.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
         return loss.item()
 
-    def _loss(self, batch: Batch) -> Tensor:
+    def _loss(self, network: AnyNano, batch: Batch) -> Tensor:
         with fast_dtype(self.device):
-            prediction = self.network(batch.images)
+            prediction = network(batch.images)
         prediction = prediction.float()
         loss = scale_and_shift_loss(prediction, batch.truth, batch.detail_weights, batch.picture_weights)
         if pairs := len(batch.view_transforms):
@@ -205,25 +219,28 @@ class Trainer:
             ) from error
 
 
-def _batches(sampler: BatchSampler, settings: TrainSettings, first: int) -> Iterator[Batch]:
-    """Yields the batches from step `first` on; for a GPU they are drawn on other threads, a few steps ahead."""
-    draw = functools.partial(_draw, sampler, settings)
+def _draws(sampler: BatchSampler, settings: TrainSettings, first: int, parts: int) -> Iterator[list[Draw]]:
+    """Yields the draws of each step from `first` on, one for each part of its batch.
+
+    For a GPU they are made on other threads, a few steps ahead.
+    """
     if sampler.device.type == "cpu":
-        yield from map(draw, range(first, settings.steps))
+        for step in range(first, settings.steps):
+            yield [functools.partial(_draw, sampler, settings, step, part, parts) for part in range(parts)]
         return
+    draw = functools.partial(_draw, sampler, settings)
     with ThreadPoolExecutor(_PREFETCH_THREADS) as pool:
         steps = iter(range(first, settings.steps))
         pending = deque(pool.submit(draw, step) for step in itertools.islice(steps, _PREFETCHED_BATCHES))
         while pending:
-            batch = pending.popleft().result()
+            yield [pending.popleft().result]
             pending.extend(pool.submit(draw, step) for step in itertools.islice(steps, 1))
-            yield batch
 
 
-def _draw(sampler: BatchSampler, settings: TrainSettings, step: int) -> Batch:
+def _draw(sampler: BatchSampler, settings: TrainSettings, step: int, part: int = 0, parts: int = 1) -> Batch:
     phase = settings.phase(step)
     size = phase.sizes[np.random.default_rng((settings.seed, step)).integers(len(phase.sizes))]
-    return sampler.draw(step, size, phase.batch, phase.pairs)
+    return sampler.draw(step * parts + part, size, *split(phase, part, parts), phase.plain)
 
 
 def write_log(out: Path, row: Mapping[str, float]) -> None:
@@ -284,19 +301,20 @@ def train(
     losses: list[float] = []
     start = saved = time.monotonic()
     tested = trainer.step
-    for batch in _batches(sampler, settings, trainer.step):
-        losses.append(trainer.train_step(batch))
-        on_progress(TrainingProgress(trainer.step, settings.steps, losses[-1]))
-        is_last = trainer.step == settings.steps
-        is_due = trainer.step % settings.save_every == 0 and time.monotonic() - saved >= settings.save_seconds
-        if is_last or is_due:
-            saved = time.monotonic()
-            trainer.save()
-            row = {"step": trainer.step, "loss": float(np.mean(losses)), "seconds": saved - start}
-            if is_last or trainer.step >= tested + settings.test_every:
-                tested = trainer.step
-                row |= _test_scores(out / WEIGHTS, root, settings)
-            losses.clear()
-            write_log(out, row)
+    with thread_pool(len(trainer.replicas)) as pool:
+        for draws in _draws(sampler, settings, trainer.step, len(trainer.replicas)):
+            losses.append(trainer.train_step(draws, pool))
+            on_progress(TrainingProgress(trainer.step, settings.steps, losses[-1]))
+            is_last = trainer.step == settings.steps
+            is_due = trainer.step % settings.save_every == 0 and time.monotonic() - saved >= settings.save_seconds
+            if is_last or is_due:
+                saved = time.monotonic()
+                trainer.save()
+                row = {"step": trainer.step, "loss": float(np.mean(losses)), "seconds": saved - start}
+                if is_last or trainer.step >= tested + settings.test_every:
+                    tested = trainer.step
+                    row |= _test_scores(out / WEIGHTS, root, settings)
+                losses.clear()
+                write_log(out, row)
     before = validation_error(initial_network(settings.start), validation)
     return TrainingResult(out / WEIGHTS, before, validation_error(load_network(out / WEIGHTS), validation))

@@ -58,11 +58,26 @@ def test_the_second_view_shows_what_the_first_shows() -> None:
 
 def test_truth_is_unknown_beyond_the_border_of_a_rolled_picture() -> None:
     shapes = torch.tensor([[120, 160]] * 40)
-    maps = placing.placements(shapes, (120, 160), torch.Generator().manual_seed(0))
+    maps = placing.placements(shapes, (120, 160), torch.zeros(40, dtype=torch.bool), torch.Generator().manual_seed(0))
     grids = torch.cat([placing.sample_grid(place, (120, 160), (120, 160)) for place in maps])
     outside = (grids.abs() > 1).any(-1).float().mean((1, 2))
     assert (outside == 0).any()
     assert 0.05 < outside.max() < 0.5
+
+
+@pytest.mark.parametrize("plain", [0.0, 0.5, 1.0])
+def test_plain_views_are_whole_pictures_and_the_others_are_degraded(
+    plain: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamdepth.training.sampler.disturb", lambda images, dice: torch.zeros_like(images))
+    sample = scene()
+    whole = torch.from_numpy(sample.image[..., 0]).float() / 127.5 - 1
+    views_drawn = views([sample]).draw(0, (120, 160), 40, 0, plain).images[:, 0]
+    black = (views_drawn == -1).flatten(1).all(1)
+    for view in views_drawn[~black]:
+        assert min((view - other).abs().max() for other in (whole, whole.flip(1))) < 0.02
+    assert (~black).float().mean().item() == pytest.approx(plain, abs=0.25)
+    assert black.any() == (plain < 1)
 
 
 def test_a_map_and_its_grid_name_the_same_pixel() -> None:
@@ -75,7 +90,8 @@ def test_a_map_and_its_grid_name_the_same_pixel() -> None:
 
 def test_maps_compose() -> None:
     rng = torch.Generator().manual_seed(1)
-    outer, inner = placing.placements(torch.tensor([[90, 60]]), (32, 32), rng), placing.nudges(1, (32, 32), rng)
+    outer = placing.placements(torch.tensor([[90, 60]]), (32, 32), torch.tensor([False]), rng)
+    inner = placing.nudges(1, (32, 32), rng)
     point = torch.tensor([5.0, 7.0])
     between = inner[0, :, :2] @ point + inner[0, :, 2]
     both = placing.compose(outer, inner)[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import errno
 import json
 from collections.abc import Iterator
@@ -22,10 +23,11 @@ from streamdepth.estimators.nano import load_network
 from streamdepth.estimators.nano_network import NanoNetwork, load_imagenet_encoder
 from streamdepth.training import trainer
 from streamdepth.training.blend import blend
-from streamdepth.training.depthwise import use_fast_depthwise
+from streamdepth.training.fast_convolutions import use_fast_convolutions
 from streamdepth.training.losses import scale_and_shift_loss
+from streamdepth.training.replicas import gather_gradients, parts_of, replicate, split
 from streamdepth.training.sampler import BatchSampler, make_sampler
-from streamdepth.training.settings import TrainSettings, make_settings, read_settings
+from streamdepth.training.settings import StepSettings, TrainSettings, make_settings, read_settings
 from streamdepth.training.trainer import Trainer, learning_rate, train
 
 
@@ -85,10 +87,10 @@ def test_a_stopped_run_ends_as_one_that_was_not_stopped(root: Path, monkeypatch:
     whole = train(root, root / "whole", plan, "cpu").weights.read_bytes()
     steps = Trainer.train_step
 
-    def stop_after_two(self: Trainer, batch: Any) -> float:
+    def stop_after_two(self: Trainer, *args: Any) -> float:
         if self.step == 2:
             raise KeyboardInterrupt
-        return steps(self, batch)
+        return steps(self, *args)
 
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "train_step", stop_after_two)
@@ -202,13 +204,78 @@ def test_fast_depthwise_gradients_are_the_true_ones(kernel: int, stride: int) ->
     plain = nn.Conv2d(8, 8, kernel, stride, kernel // 2, groups=8, bias=False)
     fast = nn.Sequential(nn.Conv2d(8, 8, kernel, stride, kernel // 2, groups=8, bias=False))
     fast[0].load_state_dict(plain.state_dict())
-    use_fast_depthwise(fast)
+    use_fast_convolutions(fast)
     x = torch.randn(2, 8, 16, 16)
     inputs = [x.clone().requires_grad_(), x.clone().requires_grad_()]
     for module, value in ((plain, inputs[0]), (fast, inputs[1])):
         module(value).square().sum().backward()
     torch.testing.assert_close(inputs[0].grad, inputs[1].grad, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(plain.weight.grad, fast[0].weight.grad, rtol=1e-4, atol=1e-3)
+
+
+def test_folded_batch_norms_give_the_true_results_and_gradients() -> None:
+    torch.manual_seed(0)
+    plain = load_network().float().requires_grad_(True).eval()
+    fast = use_fast_convolutions(copy.deepcopy(plain))
+    outputs = [network(torch.linspace(-1, 1, 3 * 64 * 64).view(1, 3, 64, 64)) for network in (plain, fast)]
+    torch.testing.assert_close(outputs[0], outputs[1], rtol=1e-3, atol=1e-4)
+    for output in outputs:
+        output.square().sum().backward()
+    gradients = [torch.cat([p.grad.flatten() for p in network.parameters()]) for network in (plain, fast)]
+    assert (gradients[0] - gradients[1]).norm() < 1e-3 * gradients[0].norm()
+    assert list(plain.state_dict()) == list(fast.state_dict())
+
+
+def test_batch_norms_that_learn_are_not_folded() -> None:
+    layers = nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4)).train()
+    use_fast_convolutions(nn.Sequential(layers))(torch.randn(2, 3, 8, 8))
+    assert layers[1].num_batches_tracked == 1
+
+
+def test_replicas_share_weights_and_add_their_gradients() -> None:
+    network = nn.Linear(3, 2)
+    replicas = replicate(network, 3)
+    inputs = torch.randn(3, 5, 3)
+    for replica, x in zip(replicas, inputs, strict=True):
+        replica(x).square().sum().backward()
+    gather_gradients(replicas)
+    expected = torch.autograd.grad(network(inputs.flatten(0, 1)).square().sum(), network.weight)[0]
+    torch.testing.assert_close(network.weight.grad, expected)
+    with torch.no_grad():
+        network.weight.zero_()
+    assert not replicas[2].weight.any()
+
+
+@pytest.mark.parametrize("batch", [1, 2, 7, 8, 17, 24])
+@pytest.mark.parametrize("parts", [1, 2, 3])
+def test_the_parts_of_a_batch_are_the_whole(batch: int, parts: int) -> None:
+    step = StepSettings(batch=batch, pairs=batch // 3)
+    views, pairs = zip(*(split(step, part, parts) for part in range(parts)), strict=True)
+    assert sum(views) == batch
+    assert batch // 3 - parts < sum(pairs) <= batch // 3
+    assert all(2 * p <= v for v, p in zip(views, pairs, strict=True))
+
+
+def test_large_batches_are_trained_in_parts_of_eight_views_at_least() -> None:
+    torch.set_num_threads(4)
+    cpu = torch.device("cpu")
+    assert parts_of(settings(batch=16), cpu) == 2
+    assert parts_of(settings(batch=64), cpu) == 4
+    assert parts_of(settings(batch=4, phases=[{"batch": 32}]), cpu) == 4
+    assert parts_of(settings(batch=8, phases=[{"batch": 32, "until": 0.5}]), cpu) == 1
+    assert parts_of(settings(batch=64), torch.device("cuda")) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_imagenet")
+def test_a_batch_in_parts_trains_and_leaves_the_threads_as_they_were(root: Path) -> None:
+    torch.set_num_threads(2)
+    losses = []
+    for name in ("a", "b"):
+        train(root, root / name, settings(batch=16, pairs=3), "cpu")
+        losses.append(json.loads((root / name / "log.jsonl").read_text())["loss"])
+    assert losses[0] == losses[1]
+    assert torch.get_num_threads() == 2
 
 
 def test_foreign_encoder_weights_are_refused() -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from helpers import bags, rtsp_server
 from helpers.lerobot_set import write_lerobot_set
-from helpers.media import write_video
+from helpers.media import write_beginning, write_video
 from helpers.models import make_cached_model
 from helpers.onnx_files import write_export
 from helpers.onnxruntime_web import write_stand_in
@@ -33,26 +33,39 @@ pytestmark = pytest.mark.slow
 
 COMMANDS = all_commands()
 OURS = our_commands()
+NEED_WHOLE_CLIP = ("streamdepth train motion ", "streamdepth eval temporal ")
 OTHERS = [c for c in COMMANDS if not c.startswith("streamdepth ")]
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with what a clone holds, pictures with depth, and the weights of an earlier training, to run in."""
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what a clone holds, pictures with depth, and the weights of an earlier training.
+
+    Of the sample clip there is only the first second, to save time.
+    """
+    clone = tmp_path_factory.mktemp("clone")
     for name in ("samples", "configs"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("*.py"))
-    write_pairs(tmp_path, "DATA")
-    write_lerobot_set(tmp_path / "DATASET", size=(320, 240))
-    (tmp_path / "videos").mkdir()
-    write_video(tmp_path / "videos" / "clip.mp4", count=3)
-    bags.write_bag(tmp_path / "bag", {"/camera/image_raw": map(bags.image, range(3))})
-    bags.write_bag(tmp_path / "rgbd", bags.rgbd_topics(3))
-    write_depth_pictures(tmp_path)
-    write_stand_in(tmp_path / "onnxruntime-web-1.30.0.tgz")
-    write_export(tmp_path, "DA3METRIC-LARGE.onnx").rename(tmp_path / "depth.onnx")
-    (tmp_path / "depth.yaml").write_text("kind: metric\nscale: focal_px / 300\n")
-    (tmp_path / "runs" / "place").mkdir(parents=True)
-    shutil.copy(ROOT / "streamdepth" / "estimators" / "weights" / "nano.safetensors", tmp_path / "runs" / "place")
+        shutil.copytree(ROOT / name, clone / name, ignore=shutil.ignore_patterns("*.py"))
+    write_beginning(ROOT / "samples" / "room.mp4", clone / "samples" / "room.mp4", seconds=1)
+    write_pairs(clone, "DATA")
+    write_lerobot_set(clone / "DATASET", size=(320, 240))
+    (clone / "videos").mkdir()
+    write_video(clone / "videos" / "clip.mp4", count=3)
+    bags.write_bag(clone / "bag", {"/camera/image_raw": map(bags.image, range(3))})
+    bags.write_bag(clone / "rgbd", bags.rgbd_topics(3))
+    write_depth_pictures(clone)
+    write_stand_in(clone / "onnxruntime-web-1.30.0.tgz")
+    write_export(clone, "DA3METRIC-LARGE.onnx").rename(clone / "depth.onnx")
+    (clone / "depth.yaml").write_text("kind: metric\nscale: focal_px / 300\n")
+    (clone / "runs" / "place").mkdir(parents=True)
+    shutil.copy(ROOT / "streamdepth" / "estimators" / "weights" / "nano.safetensors", clone / "runs" / "place")
+    return clone
+
+
+@pytest.fixture
+def folder(clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the clone to run in."""
+    shutil.copytree(clone, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -79,19 +92,25 @@ def hardware(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"streamdepth.sinks.{sink}", lambda *_, **__: RecordingSink(can_drop_frames=True))
 
 
+@pytest.fixture(scope="session")
+def downloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The hub's local cache as downloads leave it, with the real architectures and small random weights."""
+    hub = tmp_path_factory.mktemp("hub")
+    make_cached_model(hub, "depth-anything/Depth-Anything-V2-Small-hf", "depth_anything")
+    make_cached_model(hub, "depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf", "depth_anything_metric")
+    make_cached_model(hub, "depth-anything/prompt-depth-anything-vits-hf", "prompt_depth_anything")
+    write_cached_checkpoint(hub)
+    write_checkpoint(zipdepth.PUBLISHED.path)
+    return hub
+
+
 @pytest.fixture
-def hub(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The hub's local cache as a download leaves it, with the real architecture and small random weights."""
-    make_cached_model(folder / "hub", "depth-anything/Depth-Anything-V2-Small-hf", "depth_anything")
-    indoor = "depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf"
-    make_cached_model(folder / "hub", indoor, "depth_anything_metric")
+def hub(downloads: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blob = git_blob_of(zipdepth.PUBLISHED.path)
+    monkeypatch.setattr(zipdepth, "PUBLISHED", replace(zipdepth.PUBLISHED, git_blob=blob))
     monkeypatch.setattr("streamdepth.factory.chosen_model._gpu_memory_bytes", lambda _: None)
-    weights = write_checkpoint(zipdepth.PUBLISHED.path)
-    monkeypatch.setattr(zipdepth, "PUBLISHED", replace(zipdepth.PUBLISHED, git_blob=git_blob_of(weights)))
-    make_cached_model(folder / "hub", "depth-anything/prompt-depth-anything-vits-hf", "prompt_depth_anything")
-    write_cached_checkpoint(folder / "hub")
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(folder / "hub"))
-    monkeypatch.setattr("huggingface_hub._snapshot_download.constants.HF_HUB_CACHE", str(folder / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(downloads))
+    monkeypatch.setattr("huggingface_hub._snapshot_download.constants.HF_HUB_CACHE", str(downloads))
 
 
 @pytest.fixture
@@ -134,6 +153,8 @@ def test_the_other_commands_are_run_on_a_fresh_machine(command: str) -> None:
 @pytest.mark.usefixtures("folder", "hardware", "hub", "short_training")
 @pytest.mark.parametrize("command", [c for c in OURS if "rtsp://" not in c and "--cluster" not in c])
 def test_command(cli, command: str) -> None:
+    if command.startswith(NEED_WHOLE_CLIP):
+        shutil.copy(ROOT / "samples" / "room.mp4", "samples")
     done = cli(*_words(command))
     assert done.code == 0, done.err
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -206,4 +207,23 @@ def truncate(path: Path, share: float) -> Path:
     """Cuts a file to `share` of its bytes."""
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
+    return path
+
+
+def write_beginning(clip: Path, path: Path, seconds: float) -> Path:
+    """Copies the beginning of a clip, up to the first group of pictures that ends after `seconds`."""
+    with av.open(str(clip)) as source, av.open(str(path), "w") as target:
+        copies = {s: target.add_stream_from_template(s) for s in (*source.streams.video, *source.streams.audio)}
+        shown: list[Fraction] = []
+        for packet in source.demux(*copies):
+            if packet.pts is None or packet.time_base is None:
+                continue
+            if packet.stream.type == "video":
+                times = sorted(shown)
+                has_gaps = len({b - a for a, b in itertools.pairwise(times)}) > 1
+                if times and times[-1] >= seconds and not has_gaps:
+                    break
+                shown.append(packet.pts * packet.time_base)
+            packet.stream = copies[packet.stream]
+            target.mux(packet)
     return path

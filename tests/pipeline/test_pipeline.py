@@ -604,7 +604,8 @@ def test_a_camera_that_comes_back_with_another_size_is_taken_in_stride(has_propa
         before = sink.changes[0][0]
         assert {i.frame.image.shape[1] for i in sink.items[:before]} <= {64}
         assert {i.frame.image.shape[1] for i in sink.items[before:]} == {96}
-    assert estimator.resets == ["synthetic"] * 2, "there, and at the end"
+    assert set(estimator.resets) == {"synthetic"}
+    assert len(estimator.resets) >= 2, "there, at the end, and where a busy machine dropped so much that it was a cut"
     assert report.reconnects == 1
     assert _balanced(report)
 

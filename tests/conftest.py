@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 import torch
+import typer.main
 
 from streamdepth import factory
 from streamdepth.cli import main as run_command
@@ -48,6 +50,14 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("STREAMDEPTH_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("HF_HUB_OFFLINE", "1")
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def verbs_made_once() -> Iterator[None]:
+    """Typer makes all verbs anew for each command, which takes a tenth of a second; one that is made can be reused."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("typer.main.get_command", functools.cache(typer.main.get_command))
         yield
 
 

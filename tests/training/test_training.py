@@ -226,6 +226,17 @@ def test_folded_batch_norms_give_the_true_results_and_gradients() -> None:
     assert list(plain.state_dict()) == list(fast.state_dict())
 
 
+def test_folded_batch_norms_train_in_bfloat16() -> None:
+    gradients = []
+    for change in (lambda network: network, use_fast_convolutions):
+        network = change(load_network().float().requires_grad_(True).eval())
+        with torch.autocast("cpu", torch.bfloat16):
+            output = network(torch.linspace(-1, 1, 3 * 64 * 64).view(1, 3, 64, 64))
+        output.float().square().sum().backward()
+        gradients.append(torch.cat([p.grad.flatten() for p in network.parameters()]))
+    assert torch.cosine_similarity(*gradients, dim=0) > 0.98
+
+
 def test_batch_norms_that_learn_are_not_folded() -> None:
     layers = nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4)).train()
     use_fast_convolutions(nn.Sequential(layers))(torch.randn(2, 3, 8, 8))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from streamdepth.training.disturb import disturb, make_dice
 from streamdepth.training.pack import is_pack, read_packed
 from streamdepth.training.samples import Sample, read_samples
 from streamdepth.training.settings import TrainSet, TrainSettings
+from streamdepth.utils.cpu import usable_cores
 
 POWER = 0.1
 """Exponent of the number of pictures in the probability of a set; sets are drawn nearly uniformly."""
@@ -87,7 +87,7 @@ def make_sampler(root: Path, settings: TrainSettings, device: torch.device) -> t
 
     root: the folder of the datasets, or of their pack. Raises SourceOpenError as `read_set` does.
     """
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         sets = list(pool.map(functools.partial(read_set, root), settings.sets))
     validation = [sample for samples in sets for sample in _split_off(samples, settings.validation_share)]
     chances = sampling([len(samples) for samples in sets], [data.weight for data in settings.sets])
@@ -125,13 +125,9 @@ class BatchSampler:
         views = [self._cut(samples[i], place, size) for i, place in zip(order, maps, strict=True)]
         images, truth = torch.cat([view for view, _ in views]), torch.cat([truth for _, truth in views])
         details = torch.tensor([samples[i].detail_weight for i in order], device=self.device)
-        changed = (~is_plain[order]).nonzero()[:, 0].to(images.device)
-        images = (
-            images.index_copy(0, changed, disturb(images[changed], dice))
-            .mul_(2)
-            .sub_(1)
-            .contiguous(memory_format=torch.channels_last)
-        )
+        changed = ~is_plain[order].to(images.device)
+        images[changed] = disturb(images[changed], dice)
+        images = images.mul_(2).sub_(1).contiguous(memory_format=torch.channels_last)
         return Batch(images, truth, details, view_weights(truth), moves.to(self.device))
 
     def _choose(self, count: int, rng: torch.Generator) -> list[Sample]:

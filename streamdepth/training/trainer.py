@@ -120,6 +120,7 @@ class Trainer:
                 module.eval()
 
     def _freeze(self, stages: int) -> None:
+        """Freezes the first `stages` of the encoder, and no others."""
         for replica in self.replicas:
             for i, part in enumerate([replica.encoder.stem, *replica.encoder.stages]):
                 part.requires_grad_(not stages or i > stages)

@@ -604,8 +604,8 @@ def test_a_camera_that_comes_back_with_another_size_is_taken_in_stride(has_propa
         before = sink.changes[0][0]
         assert {i.frame.image.shape[1] for i in sink.items[:before]} <= {64}
         assert {i.frame.image.shape[1] for i in sink.items[before:]} == {96}
-    assert set(estimator.resets) == {"synthetic"}
-    assert len(estimator.resets) >= 2, "there, at the end, and where a busy machine dropped so much that it was a cut"
+    cuts = sum(item.cut for item in recorder.items)  # where a busy machine has dropped many frames
+    assert estimator.resets == ["synthetic"] * (2 + cuts), "there, at the end, and at cuts"
     assert report.reconnects == 1
     assert _balanced(report)
 

@@ -11,6 +11,7 @@ import platform
 import secrets
 
 from streamdepth.utils.cache import cache_folder, make_cache_subfolder
+from streamdepth.utils.cpu import usable_cores
 
 _log = logging.getLogger(__name__)
 
@@ -50,4 +51,4 @@ def known_speeds() -> dict[str, float]:
 
 def _machine() -> str:
     """Returns a text that identifies the kind of machine, because home folders can be shared by several."""
-    return f"{platform.node()} {platform.machine()} {os.cpu_count()}"
+    return f"{platform.node()} {platform.machine()} {usable_cores()}"

@@ -27,7 +27,7 @@ class TrainSet(_Section):
     """px cut off on each side of its pictures."""
     depth: Literal["sparse", "sensor", "views", "exact"] = "sensor"
     """Kind of its depth: sparse has holes between its points, sensor has unreliable edges, views is stereo or made of
-    many pictures of one place and known in parts, exact is rendered."""
+    many pictures of one place and known in parts, exact is rendered or drawn by a large model."""
 
 
 Sizes = tuple[tuple[int, int], ...]

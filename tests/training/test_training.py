@@ -311,7 +311,7 @@ def test_the_learning_rate_rises_and_falls_to_zero() -> None:
     assert rates[-1] == pytest.approx(0)
 
 
-@pytest.mark.parametrize("recipe", ["nano", "nano2", "nano2_cpu", "nano2_gpu"])
+@pytest.mark.parametrize("recipe", ["nano", "nano2", "nano2_cpu", "nano2_gpu", "nano2_maps"])
 def test_the_recipes_are_valid_and_keep_evaluation_sets_out(recipe: str) -> None:
     path = ROOT / "configs" / "train" / f"{recipe}.yaml"
     plan = make_settings(read_settings(path))

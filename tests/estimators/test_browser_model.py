@@ -19,11 +19,11 @@ pytestmark = pytest.mark.slow
 
 
 def test_it_takes_every_aspect_and_is_half_as_large_as_its_weights(tmp_path: Path) -> None:
-    network, path = load_nano(size=64), tmp_path / "nano.onnx"
+    network, path = load_nano(size=128), tmp_path / "nano.onnx"
     assert write_browser_model(network, path) < 0.005
     assert path.stat().st_size < 2.1 * network.card.parameters
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    for height, width in ((64, 96), (96, 64), (64, 160)):
+    for height, width in ((128, 192), (192, 128), (128, 320)):
         pixels = np.random.default_rng(1).normal(size=(1, 3, height, width)).astype(np.float32)
         with torch.inference_mode():
             exact = network.module.get()(torch.from_numpy(pixels)).numpy()

@@ -29,7 +29,7 @@ class BrowserSource(Source):
         self._condition = threading.Condition()
         self._newest: Frame | None = None
         self._changed_info: StreamInfo | None = None
-        self._is_open = False
+        self._is_open = self._has_browser_gone = False
         self._next_index, self._last_pts, self._opened_at = 0, -1, 0.0
 
     @property
@@ -39,6 +39,7 @@ class BrowserSource(Source):
     def open(self) -> StreamInfo:
         with self._condition:
             self._is_open, self._newest, self._changed_info = True, None, None
+            self._has_browser_gone = False
             self._next_index, self._last_pts = 0, -1
             self._opened_at = time.monotonic()
         return self._info(self.size)
@@ -61,17 +62,25 @@ class BrowserSource(Source):
             self._last_pts = max(round((now - self._opened_at) / _TIME_BASE), self._last_pts + 1)
             self._newest = Frame(image, self._next_index, self._last_pts, _TIME_BASE, now, self.name)
             self._next_index += 1
+            self._has_browser_gone = False
             self._condition.notify_all()
 
     def on_disconnected(self) -> None:
-        """Called when the browser has gone: the stream waits for another one, unless it is over."""
-        if self._accepts_images and not self.state.is_over:
-            self.states.enter(StreamState.RECONNECTING, "the browser has gone; waiting for one")
+        """Called when the browser has gone: `read` says so after the last picture, and waits for another browser."""
+        with self._condition:
+            self._has_browser_gone = True
+            self._condition.notify_all()
 
     def read(self) -> Frame | None:
+        # The reader itself enters the state: the caller of `read` enters LIVE with each picture, which would hide a
+        # RECONNECTING that another thread had entered just before.
         with self._condition:
-            while self._accepts_images and self._newest is None:
-                self._condition.wait()
+            self._condition.wait_for(lambda: self._has_browser_gone or not self._must_wait())
+            is_deserted = self._must_wait()
+        if is_deserted and not self.state.is_over:
+            self.states.enter(StreamState.RECONNECTING, "the browser has gone; waiting for one")
+        with self._condition:
+            self._condition.wait_for(lambda: not self._must_wait())
             frame, self._newest = self._newest, None
         if frame is not None and frame.size != self.size:
             self.size = frame.size
@@ -81,6 +90,9 @@ class BrowserSource(Source):
     def take_changed_info(self) -> StreamInfo | None:
         info, self._changed_info = self._changed_info, None
         return info
+
+    def _must_wait(self) -> bool:
+        return self._accepts_images and self._newest is None
 
     def interrupt(self) -> None:
         super().interrupt()

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import logging
+import threading
+from collections.abc import Iterator
 
+import numpy as np
 import pytest
+from helpers.waiting import wait_until
 
 from streamdepth.core.states import StateChange, StateHistory, StreamState
 from streamdepth.sources.browser import BrowserSource
@@ -47,20 +51,47 @@ def test_what_is_over() -> None:
     assert [state.value for state in StreamState if state.is_over] == ["ended", "failed"]
 
 
-@pytest.mark.parametrize("end", ["ended", "failed"])
-def test_a_browser_that_leaves_when_all_is_over_changes_nothing(end: str) -> None:
+@pytest.fixture
+def browser() -> Iterator[BrowserSource]:
+    """A source whose pictures are read on a thread, as a pipeline does: each one makes the stream live."""
     source = BrowserSource()
-    source.on_disconnected()
-    assert source.state == "closed"
+
+    def read() -> None:
+        while source.read() is not None:
+            source.states.enter(StreamState.LIVE)
+
     source.open()
-    source.states.enter(StreamState.LIVE)
-    source.on_disconnected()
-    assert source.state == "reconnecting"
-    source.states.enter(StreamState(end))
-    source.on_disconnected()
+    reader = threading.Thread(target=read)
+    reader.start()
+    yield source
     source.close()
-    source.on_disconnected()
-    assert source.state == end
+    reader.join(10)
+    assert not reader.is_alive()
+
+
+def test_a_browser_that_leaves_is_waited_for(browser: BrowserSource) -> None:
+    for reconnects in (0, 1):
+        browser.put_image(np.zeros((48, 64, 3), np.uint8))
+        wait_until(lambda: browser.state == "live")
+        assert browser.states.reconnects == reconnects
+        browser.on_disconnected()
+        wait_until(lambda: browser.state == "reconnecting")
+
+
+def test_the_last_picture_of_a_browser_that_has_left_does_not_hide_that(browser: BrowserSource) -> None:
+    for _ in range(200):
+        browser.put_image(np.zeros((48, 64, 3), np.uint8))
+        browser.on_disconnected()  # perhaps before the picture is read
+    wait_until(lambda: browser.state == "reconnecting")
+
+
+@pytest.mark.parametrize("end", ["ended", "failed"])
+def test_a_browser_that_leaves_when_all_is_over_changes_nothing(browser: BrowserSource, end: str) -> None:
+    browser.states.enter(StreamState(end))
+    browser.on_disconnected()
+    browser.close()
+    browser.on_disconnected()
+    assert browser.state == end
 
 
 def test_a_listener_that_fails_is_logged_and_touches_nothing_else(caplog: pytest.LogCaptureFixture) -> None:

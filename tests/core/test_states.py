@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -53,44 +54,55 @@ def test_what_is_over() -> None:
 
 @pytest.fixture
 def browser() -> Iterator[BrowserSource]:
-    """A source whose pictures are read on a thread, as a pipeline does: each one makes the stream live."""
     source = BrowserSource()
+    source.open()
+    yield source
+    source.close()
+
+
+@contextmanager
+def reading(source: BrowserSource) -> Iterator[None]:
+    """Reads on a thread, as a pipeline does: each picture makes the stream live."""
 
     def read() -> None:
         while source.read() is not None:
             source.states.enter(StreamState.LIVE)
 
-    source.open()
     reader = threading.Thread(target=read)
     reader.start()
-    yield source
-    source.close()
-    reader.join(10)
+    try:
+        yield
+    finally:
+        source.close()
+        reader.join(10)
     assert not reader.is_alive()
 
 
 def test_a_browser_that_leaves_is_waited_for(browser: BrowserSource) -> None:
-    for reconnects in (0, 1):
-        browser.put_image(np.zeros((48, 64, 3), np.uint8))
-        wait_until(lambda: browser.state == "live")
-        assert browser.states.reconnects == reconnects
-        browser.on_disconnected()
-        wait_until(lambda: browser.state == "reconnecting")
+    with reading(browser):
+        for reconnects in (0, 1):
+            browser.put_image(np.zeros((48, 64, 3), np.uint8))
+            wait_until(lambda: browser.state == "live")
+            assert browser.states.reconnects == reconnects
+            browser.on_disconnected()
+            wait_until(lambda: browser.state == "reconnecting")
 
 
 def test_the_last_picture_of_a_browser_that_has_left_does_not_hide_that(browser: BrowserSource) -> None:
-    for _ in range(200):
-        browser.put_image(np.zeros((48, 64, 3), np.uint8))
-        browser.on_disconnected()  # perhaps before the picture is read
-    wait_until(lambda: browser.state == "reconnecting")
+    browser.put_image(np.zeros((48, 64, 3), np.uint8))
+    browser.on_disconnected()
+    with reading(browser):
+        wait_until(lambda: browser.state == "reconnecting")
+    assert [change.state.value for change in browser.states.changes][-2:] == ["live", "reconnecting"]
 
 
 @pytest.mark.parametrize("end", ["ended", "failed"])
 def test_a_browser_that_leaves_when_all_is_over_changes_nothing(browser: BrowserSource, end: str) -> None:
-    browser.states.enter(StreamState(end))
-    browser.on_disconnected()
-    browser.close()
-    browser.on_disconnected()
+    with reading(browser):
+        browser.states.enter(StreamState(end))
+        browser.on_disconnected()
+        browser.close()
+        browser.on_disconnected()
     assert browser.state == end
 
 

@@ -28,7 +28,7 @@ STRAY = 0.0005
 Quality = Literal["sparse", "sensor", "views", "exact"]
 DETAIL_WEIGHTS: dict[Quality, float] = {"sparse": 0.0, "sensor": 0.3, "views": 0.5, "exact": 1.0}
 """Weight of gradients in the loss: 0 between sparse points, small for sensors, which blur edges, 1 for rendered
-depth."""
+depth and a large model's."""
 
 
 @dataclass(frozen=True, slots=True)

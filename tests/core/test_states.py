@@ -55,6 +55,8 @@ def test_what_is_over() -> None:
 @pytest.fixture
 def browser() -> Iterator[BrowserSource]:
     source = BrowserSource()
+    source.on_disconnected()
+    assert source.state == "closed"
     source.open()
     yield source
     source.close()
@@ -99,6 +101,9 @@ def test_the_last_picture_of_a_browser_that_has_left_does_not_hide_that(browser:
 @pytest.mark.parametrize("end", ["ended", "failed"])
 def test_a_browser_that_leaves_when_all_is_over_changes_nothing(browser: BrowserSource, end: str) -> None:
     with reading(browser):
+        browser.states.enter(StreamState.LIVE)
+        browser.on_disconnected()
+        wait_until(lambda: browser.state == "reconnecting")
         browser.states.enter(StreamState(end))
         browser.on_disconnected()
         browser.close()

@@ -3,13 +3,14 @@
 A batch norm with frozen statistics is a scale and a shift of each channel. Scaling the few weights of the convolution
 before it gives the same results and gradients as a pass over the whole feature map, and takes no time.
 
-oneDNN has no fast bfloat16 path for two gradients of depthwise convolutions: of the input when the stride is 2, and of
-a 5x5 kernel. Both are several times faster in float32; and the gradient of the input at stride 1 is itself a depthwise
-convolution.
+oneDNN is slow at some gradients of depthwise convolutions, all of which can be had from others that it is fast at: that
+of the input is a convolution with the mirrored kernel, of a gradient spread with zeros where the stride is 2; and that
+of a 5x5 kernel in bfloat16 is put together from those of four 3x3 kernels.
 """
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, cast
 
 import torch
@@ -29,22 +30,41 @@ class _Depthwise(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor | None, None]:
         x, weight = ctx.saved_tensors
         grad_bias = grad.float().sum((0, 2, 3)) if ctx.has_bias else None
-        if ctx.stride == 1:
-            grad_x = F.conv2d(grad, weight.flip(2, 3), None, 1, _padding(weight), 1, x.shape[1])
-        else:
-            grad_x = _gradients(grad.float(), x.float(), weight.float(), ctx.stride, (True, False))[0].to(x.dtype)
-        if weight.shape[-1] > 3:
-            x, grad, weight = x.float(), grad.float(), weight.float()
-        return grad_x, _gradients(grad, x, weight, ctx.stride, (False, True))[1].float(), grad_bias, None
+        grad_x = _input_gradient(grad, x, weight, ctx.stride)
+        return grad_x, _weight_gradient(grad, x, weight, ctx.stride).float(), grad_bias, None
 
 
 def _padding(weight: Tensor) -> int:
     return weight.shape[-1] // 2
 
 
-def _gradients(grad: Tensor, x: Tensor, weight: Tensor, stride: int, wanted: tuple[bool, bool]) -> tuple[Tensor, ...]:
+def _input_gradient(grad: Tensor, x: Tensor, weight: Tensor, stride: int) -> Tensor:
+    if stride > 1 and x.dtype == torch.float32:
+        return _gradients(grad, x, weight, stride, _padding(weight), (True, False))[0]
+    if stride > 1:
+        spread = torch.zeros_like(x)
+        spread[:, :, ::stride, ::stride] = grad
+        grad = spread
+    return F.conv2d(grad, weight.flip(2, 3), None, 1, _padding(weight), 1, x.shape[1])
+
+
+def _weight_gradient(grad: Tensor, x: Tensor, weight: Tensor, stride: int) -> Tensor:
+    if weight.shape[-1] != 5 or x.dtype == torch.float32:
+        return _gradients(grad, x, weight, stride, _padding(weight), (False, True))[1]
+    rows, columns = ((side - 1) * stride + 3 for side in grad.shape[2:])
+    padded, total = F.pad(x, [_padding(weight)] * 4), torch.empty_like(weight)
+    for top, left in itertools.product((0, 2), (0, 2)):  # the middle row and column are computed twice
+        seen = padded[:, :, top : top + rows, left : left + columns].contiguous(memory_format=torch.channels_last)
+        part = _gradients(grad, seen, weight[:, :, :3, :3], stride, 0, (False, True))[1]
+        total[:, :, top : top + 3, left : left + 3] = part
+    return total
+
+
+def _gradients(
+    grad: Tensor, x: Tensor, weight: Tensor, stride: int, padding: int, wanted: tuple[bool, bool]
+) -> tuple[Tensor, ...]:
     result: tuple[Tensor, ...] = torch.ops.aten.convolution_backward(
-        grad, x, weight, None, [stride] * 2, [_padding(weight)] * 2, [1, 1], False, [0, 0], x.shape[1], [*wanted, False]
+        grad, x, weight, None, [stride] * 2, [padding] * 2, [1, 1], False, [0, 0], x.shape[1], [*wanted, False]
     )
     return result
 

@@ -20,9 +20,10 @@ _DEBIAN_PACKAGES = {
     "libX11.so": "libx11-6",
     "libxcb.so": "libxcb1",
     "libgomp.so": "libgomp1",
+    "libusb-1.0.so": "libusb-1.0-0",
 }
 """Beginning of a library's file name -> the package of Debian and Ubuntu that contains it."""
-_OPTIONAL_FOR_OPENCV = tuple(name for name in _DEBIAN_PACKAGES if name != "libgomp.so")
+_OPTIONAL_FOR_OPENCV = tuple(name for name in _DEBIAN_PACKAGES if name not in ("libgomp.so", "libusb-1.0.so"))
 """Libraries that OpenCV's headless wheel does without."""
 
 

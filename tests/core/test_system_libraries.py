@@ -14,6 +14,7 @@ from streamdepth.core.system_libraries import missing_system_library
         (ImportError, "libGL.so.1", "libgl1", True),
         (ImportError, "libgthread-2.0.so.0", "libglib2.0-0", True),
         (OSError, "libgomp.so.1", "libgomp1", False),
+        (ImportError, "libusb-1.0.so.0", "libusb-1.0-0", False),
     ],
 )
 def test_what_to_install_is_named(kind: type[Exception], library: str, package: str, is_opencvs: bool) -> None:

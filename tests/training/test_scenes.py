@@ -263,6 +263,17 @@ def test_without_blender_the_pip_line_is_told(
     assert 'pip install "streamdepth[scenes]"' in capsys.readouterr().err
 
 
+def test_a_missing_system_library_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def cannot_load(*_: object) -> None:
+        raise ImportError("libusb-1.0.so.0: cannot open shared object file: No such file or directory")
+
+    monkeypatch.setattr("streamdepth.training.scenes.run.render_all", cannot_load)
+    assert main(["--out", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.endswith("on Debian and Ubuntu try: apt-get install libusb-1.0-0\n")
+
+
 def ground_stage() -> Scene:
     """A floor, and a post of 0.2 m before it."""
     scene = Scene(Sky((0.3, 0.5, 0.9), (0.8, 0.8, 0.8)), lambda random: CameraView((0, 0, 1.5), 0, 0, 0, 60, 96, 64))

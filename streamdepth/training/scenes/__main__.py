@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from streamdepth.core.errors import StreamDepthError
+from streamdepth.core.system_libraries import missing_system_library
 from streamdepth.training.scenes.plan import SHARES
 
 
@@ -23,8 +24,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         photos = sorted(path for folder in options.photos for path in folder.glob("*.jpg"))
         style = cast(options.threads, photos, options.seed) if options.cast else traced(options.threads)
         render_all(options.out, options.pictures, options.seed, options.kind or list(SHARES), style)
-    except StreamDepthError as error:
-        sys.stderr.write(f"error: {error}\n")
+    except (StreamDepthError, ImportError) as error:
+        known = missing_system_library(error) or error
+        if not isinstance(known, StreamDepthError):
+            raise
+        sys.stderr.write(f"error: {known}\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("stopped; the same command goes on from here\n")

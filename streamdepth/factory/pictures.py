@@ -78,9 +78,9 @@ def read_photo(image: Any, settings: Settings, color: ColorOrder = "rgb") -> Loa
         picture = LoadedPicture(to_rgb_image(image, color), None, None)
     else:
         picture = load_picture(image, max_side_px=settings.max_side)
+    if picture.valid is None and settings.find_bars and (between := valid_pixels(picture.pixels)) is not None:
+        picture = picture._replace(valid=between, has_bars=True)
     pixels, valid, camera = picture[:3]
-    if valid is None and settings.find_bars:
-        valid = valid_pixels(pixels)
     camera = make_camera_spec(settings).intrinsics(pixels.shape[1], pixels.shape[0]) or camera
     if camera is None and settings.camera.fov == "auto":
         camera = _guess_camera(pixels)

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from streamdepth.core.buffer import LIVE_POLICY, FrameBuffer, QueuePolicy
+from streamdepth.core.closing import run_all
 from streamdepth.core.errors import SourceError, SourceLostError
 from streamdepth.core.interfaces import Estimator
 from streamdepth.core.states import StateChange
@@ -329,16 +330,9 @@ class Pipeline(SinkEvents):
 
     def _close(self, sinks: SinkDispatcher, *, discard: bool) -> None:
         """Closes all sinks and sources, even if some of them fail, then raises the first failure."""
-        failures: list[Exception] = []
         endings = [sink.discard if discard else sink.close for sink in sinks.open_sinks()]
-        for action in (*endings, *(stream.source.close for stream in self.streams), self._reset_stages):
-            try:
-                action()
-            except Exception as error:
-                failures.append(error)
-        self.stats.stop()
-        if failures:
-            raise failures[0]
+        sources = [stream.source.close for stream in self.streams]
+        run_all([*endings, *sources, self._reset_stages, self.stats.stop])
 
     def _reset_stages(self) -> None:
         """Releases the last pictures, which would otherwise stay in memory as long as this pipeline or its streams."""

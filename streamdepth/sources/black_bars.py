@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from streamdepth.core.arrays import GrayImage, Image, Mask
 from streamdepth.core.interfaces import Source
+from streamdepth.core.masks import rectangle_of
 from streamdepth.core.types import Frame, LazyImage, StreamInfo
 from streamdepth.core.wrappers import WrappedSource
 
@@ -78,6 +79,16 @@ def valid_pixels(pixels: Image) -> Mask | None:
     return bars.mask(pixels.shape[1], pixels.shape[0]) if bars is not None and any(bars) else None
 
 
+def bars_notice(name: str, valid: Mask) -> str:
+    """Returns a notice about the black bars around the valid pixels of `name`."""
+    box = rectangle_of(valid)
+    assert box is not None
+    return (
+        f"{name} has black bars around {box.right - box.left}x{box.bottom - box.top} px; their depth is unknown and "
+        "does not count for the range; --no-find-bars takes them for a part of the picture"
+    )
+
+
 class BlackBarsSource(WrappedSource):
     """Another source whose frames are valid only between their black bars, as `Frame.valid` says.
 
@@ -103,12 +114,7 @@ class BlackBarsSource(WrappedSource):
             return frame
         if not self._is_announced:
             self._is_announced = True
-            (top, bottom, left, right), (width, height) = self._tracker.bars, frame.size
-            self.add_notice(
-                f"{frame.stream or 'the stream'} has black bars around {width - left - right}x{height - top - bottom} "
-                "px; their depth is unknown and does not count for the range; --no-find-bars takes them for a part of "
-                "the picture"
-            )
+            self.add_notice(bars_notice(frame.stream or "the stream", mask))
         return replace(frame, valid=mask)
 
 

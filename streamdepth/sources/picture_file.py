@@ -15,6 +15,7 @@ from streamdepth.core.arrays import DepthMap, Image, Mask
 from streamdepth.core.errors import ConfigError, SourceOpenError
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.geometry.camera import intrinsics_from_exif
+from streamdepth.sources.black_bars import bars_notice
 from streamdepth.sources.libav_picture import is_exr, is_heic, read_deep_colors, read_exr, read_heic
 from streamdepth.sources.limits import MAX_SIDE_PX, check_picture_size
 from streamdepth.sources.sample_levels import SampleLevels, to_eight_bits
@@ -44,7 +45,7 @@ class LoadedPicture(NamedTuple):
     pixels: Image
     """(H, W, 3) uint8 RGB, upright."""
     valid: Mask | None
-    """(H, W), False for transparent pixels; None if there are none."""
+    """(H, W), False for transparent pixels, or for black bars; None if there are none."""
     intrinsics: Intrinsics | None
     """The camera, where EXIF has the focal length."""
     file_format: str = ""
@@ -53,12 +54,14 @@ class LoadedPicture(NamedTuple):
     """How samples of more than 8 bits became 8."""
     has_more_pages: bool = False
     """True for the first page of a TIFF of several."""
+    has_bars: bool = False
+    """True where `valid` excludes black bars."""
 
     def notices(self, name: str) -> list[str]:
         """Returns notices about how the picture `name` was changed for display."""
         found = []
         if self.valid is not None:
-            found.append(transparency_notice(name))
+            found.append(bars_notice(name, self.valid) if self.has_bars else transparency_notice(name))
         if self.file_format == "EXR":
             found.append(f"{name} is taken for linear light, and shown as sRGB")
         if self.has_more_pages:

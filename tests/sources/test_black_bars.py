@@ -16,6 +16,7 @@ import streamdepth
 from streamdepth.api.depth_model import DepthModel
 from streamdepth.config import Settings
 from streamdepth.core.types import Frame
+from streamdepth.factory.pictures import read_photo
 from streamdepth.sources.arrays import ArraySource
 from streamdepth.sources.black_bars import Bars, BarTracker, BlackBarsSource, valid_pixels
 from streamdepth.sources.file import FileSource
@@ -168,3 +169,12 @@ def test_they_can_be_left_alone() -> None:
 def test_a_single_picture_has_no_depth_in_its_bars() -> None:
     depth = DepthModel(RowEstimator(), Settings())(with_bars(LETTERBOX)).predicted_depth
     np.testing.assert_array_equal(np.isfinite(depth), LETTERBOX.mask(*SIZE))
+
+
+def test_a_single_picture_tells_of_its_bars_and_not_of_transparency(tmp_path: Path) -> None:
+    Image.fromarray(with_bars(LETTERBOX)).save(tmp_path / "a.png")
+    (notice,) = read_photo(tmp_path / "a.png", Settings()).notices("a.png")
+    height = SIZE[1] - LETTERBOX.top - LETTERBOX.bottom
+    assert notice.startswith(f"a.png has black bars around {SIZE[0]}x{height} px; their depth is unknown")
+    Image.fromarray(with_bars(Bars())).save(tmp_path / "b.png")
+    assert read_photo(tmp_path / "b.png", Settings()).notices("b.png") == []

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from streamdepth.core.errors import SinkOpenError, SinkWriteError
+from streamdepth.core.closing import run_all
+from streamdepth.core.errors import SinkOpenError
 from streamdepth.core.optional_packages import OptionalPackage
 from streamdepth.core.sink import Sink
 from streamdepth.core.types import DepthFrame, DepthKind, ModelInfo, StreamInfo
@@ -114,14 +115,7 @@ class ZoneSink(Sink):
 
     def on_close(self) -> None:
         outputs, self._open_outputs = self._open_outputs, []
-        failures: list[SinkWriteError] = []
-        for output in outputs:
-            try:
-                output.close()
-            except SinkWriteError as error:
-                failures.append(error)
-        if failures:
-            raise failures[0]
+        run_all([output.close for output in outputs])
 
     def on_discard(self) -> None:
         self.on_close()

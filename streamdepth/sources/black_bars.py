@@ -41,8 +41,8 @@ _EDGE_SHARE, _EDGE_SHARE_ALONE = 0.5, 0.7
 """Share of the edge that must be visible: if the opposite bar is equally wide, and otherwise."""
 _MIN_SHARE, _MIN_LINES = 0.01, 3
 """Narrowest bar, as a share of the side and in px."""
-_MIN_CONTENT = 0.4
-"""Least share of a side that the picture takes between its bars."""
+_MIN_CONTENT = 0.2
+"""Least share of the frame that the picture takes between its bars: a film of 2.39:1 on a telephone takes 0.235."""
 _SYMMETRY = 0.02
 """Difference of two opposite bars, as a share of the side, up to which they count as equally wide."""
 _MARGIN_SHARE = 0.125
@@ -225,10 +225,8 @@ def _find_bars(brightness: _Brightness) -> Bars | None:
         *_opposite_bars(_measure_edge(rows, top), _measure_edge(partial(rows, from_end=True), bottom), height),
         *_opposite_bars(_measure_edge(columns, left), _measure_edge(partial(columns, from_end=True), right), width),
     )
-    is_plausible = (
-        height - bars.top - bars.bottom >= _MIN_CONTENT * height
-        and width - bars.left - bars.right >= _MIN_CONTENT * width
-    )
+    content = (height - bars.top - bars.bottom) * (width - bars.left - bars.right)
+    is_plausible = content >= _MIN_CONTENT * height * width
     return bars if is_plausible else Bars()
 
 

@@ -15,6 +15,7 @@ from PIL import Image
 import streamdepth
 from streamdepth.api.depth_model import DepthModel
 from streamdepth.config import Settings
+from streamdepth.core.masks import rectangle_of
 from streamdepth.core.types import Frame
 from streamdepth.factory.pictures import read_photo
 from streamdepth.sources.arrays import ArraySource
@@ -56,6 +57,18 @@ LETTERBOX, PILLARBOX = Bars(top=23, bottom=23), Bars(left=40, right=40)
 @pytest.mark.parametrize(("level", "noise"), [(0, 0.0), (0, 5.0), (16, 3.0)])
 def test_bars_are_found_to_the_pixel(bars: Bars, level: int, noise: float) -> None:
     assert found(with_bars(bars, level=level, noise=noise)) == bars
+
+
+@pytest.mark.parametrize(
+    ("size", "content"), [((640, 360), (202, 360)), ((360, 640), (360, 202)), ((360, 640), (360, 151))]
+)
+def test_films_on_upright_phones_and_the_reverse(size: tuple[int, int], content: tuple[int, int]) -> None:
+    image = np.zeros((size[1], size[0], 3), np.uint8)
+    left, top = (size[0] - content[0]) // 2, (size[1] - content[1]) // 2
+    image[top : top + content[1], left : left + content[0]] = scene(size=content)
+    mask = valid_pixels(image)
+    assert mask is not None
+    assert rectangle_of(mask) == (top, top + content[1], left, left + content[0])
 
 
 @pytest.mark.parametrize("bars", [LETTERBOX, PILLARBOX])

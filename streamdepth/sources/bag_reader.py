@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from streamdepth.core.errors import MissingDependencyError, SourceOpenError
 from streamdepth.sources.limits import plausible_fps
-from streamdepth.sources.missing_file import missing_file
+from streamdepth.sources.missing_file import missing_file_error
 from streamdepth.sources.ros_decoding import IMAGE_MESSAGE_TYPES, decode_image
 from streamdepth.sources.ros_depth import depth_encoding
 from streamdepth.utils.printable import error_message
@@ -37,7 +37,7 @@ def open_bag(path: Path) -> Bag:
     except ImportError as error:
         raise MissingDependencyError("rosbags", "robot", "reading a bag") from error
     if not os.path.exists(path):
-        raise missing_file(f"'{path}'", path)
+        raise missing_file_error(f"'{path}'", path)
     from streamdepth.sources.bag import Bag
 
     try:

@@ -17,7 +17,7 @@ from streamdepth.sources.decoded_source import DecodedSource
 from streamdepth.sources.device_decoding import choose_acceleration
 from streamdepth.sources.libav_errors import error_reason
 from streamdepth.sources.limits import MAX_SIDE_PX
-from streamdepth.sources.missing_file import missing_file
+from streamdepth.sources.missing_file import missing_file_error
 from streamdepth.sources.pipe import PipeInput, is_pipe
 from streamdepth.sources.track_decoder import TrackDecoder
 from streamdepth.utils.containers import open_media_file, open_media_stream
@@ -169,7 +169,7 @@ def _check_readable(path: Path) -> None:
     try:
         path.is_file()
     except PermissionError as error:
-        raise missing_file(redact(str(path)), path) from error
+        raise missing_file_error(redact(str(path)), path) from error
     except OSError as error:
         raise SourceOpenError(
             f"'{str(path)[:60]}...' cannot be a file: {error.strerror}; check the address", code="not-found"
@@ -179,7 +179,7 @@ def _check_readable(path: Path) -> None:
             f"{path} is a folder, not a video file; for its pictures give the folder itself", code="is-folder"
         )
     if not path.exists():
-        raise missing_file(redact(str(path)), path)
+        raise missing_file_error(redact(str(path)), path)
     if not path.is_file():
         return  # a pipe: reading its head would lose it
     _check_content(path)

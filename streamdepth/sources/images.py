@@ -21,7 +21,7 @@ from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.core.masks import shrink_mask
 from streamdepth.core.types import Frame, StreamInfo
 from streamdepth.sources.limits import MAX_SIDE_PX
-from streamdepth.sources.missing_file import missing_file
+from streamdepth.sources.missing_file import missing_file_error
 from streamdepth.sources.picture_file import is_web_address, load_picture
 from streamdepth.sources.sample_levels import SampleLevels
 from streamdepth.sources.skip_counter import SkipCounter
@@ -218,7 +218,7 @@ def _matching_files(pattern: str) -> list[str]:
     found = match_files(wildcard, is_each_once=False)  # a link may repeat a picture on purpose
     if not found:
         if not any(c in wildcard for c in "*?["):
-            raise missing_file(redact(pattern), pattern)
+            raise missing_file_error(redact(pattern), pattern)
         raise SourceOpenError(
             f"{redact(pattern)} gives no picture: no file matches it; check the spelling and the current folder",
             code="not-found",

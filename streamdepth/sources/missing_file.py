@@ -8,7 +8,7 @@ from pathlib import Path
 from streamdepth.core.errors import SourceOpenError
 
 
-def missing_file(name: str, path: str | Path) -> SourceOpenError:
+def missing_file_error(name: str, path: str | Path) -> SourceOpenError:
     """Returns an error, code "no-permission" or "not-found", for a file that is not found under `path`.
 
     name: the file's name for the message, without credentials.

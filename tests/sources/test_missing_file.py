@@ -10,11 +10,11 @@ from streamdepth.core.errors import SourceOpenError
 from streamdepth.sources.bag_reader import open_bag
 from streamdepth.sources.file import FileSource
 from streamdepth.sources.images import ImagesSource
-from streamdepth.sources.missing_file import missing_file
+from streamdepth.sources.missing_file import missing_file_error
 
 
 def test_a_file_that_is_not_there() -> None:
-    error = missing_file("film.mp4", "film.mp4")
+    error = missing_file_error("film.mp4", "film.mp4")
     assert error.code == "not-found"
     assert str(error) == f"film.mp4 does not exist; check the spelling and the current folder ({Path.cwd()})"
 
@@ -24,13 +24,13 @@ def test_a_folder_that_may_not_be_entered(monkeypatch: pytest.MonkeyPatch) -> No
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, "stat", deny)
-    error = missing_file("locked/film.mp4", "locked/film.mp4")
+    error = missing_file_error("locked/film.mp4", "locked/film.mp4")
     assert error.code == "no-permission"
     assert "permissions of its folders" in str(error)
 
 
 def test_an_impossible_name_does_not_exist() -> None:
-    assert missing_file("a", "a\0b").code == "not-found"
+    assert missing_file_error("a", "a\0b").code == "not-found"
 
 
 @pytest.mark.parametrize(

@@ -45,9 +45,9 @@ class ImagesSource(Source):
     """Pictures as a stream of `fps` frames per second, in natural order (9 before 10).
 
     Files of a numbered name, and others whose names differ in their last number only, are a sequence: its frames have
-    these numbers, for example from 1001 on, and a gap in the numbers is a gap in time. All other pictures are numbered from 0. Later pictures are scaled to the size
-    of the first, unless sizes are kept. Those that cannot be read are counted in `undelivered["undecodable"]`, and
-    after all others `read` raises SourceLostError.
+    these numbers, for example from 1001 on, and a gap in the numbers is a gap in time. All other pictures are numbered
+    from 0. Later pictures are scaled to the size of the first, unless sizes are kept. Those that cannot be read are
+    counted in `undelivered["undecodable"]`, and after all others `read` raises SourceLostError.
 
     Args:
         pattern: a picture, a folder, a glob (`shots/*.jpg`), a numbered name (`%06d.png`) or an http(s) address.

@@ -90,6 +90,41 @@ def test_a_disk_that_fails_to_synchronize_is_a_failure(tmp_path: Path, monkeypat
         temporary.write_text("new")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows locks files in another way")
+@pytest.mark.parametrize("name", ["ENOLCK", "EOPNOTSUPP", "EINVAL", "EBADF", "EPERM"])
+def test_a_share_without_locks_is_written_to(tmp_path: Path, monkeypatch, name: str) -> None:
+    import fcntl
+
+    def refuse(*_: object) -> None:
+        raise OSError(getattr(errno, name), "refused")
+
+    path, segments = tmp_path / "out.txt", tmp_path / "cam_%02d.mp4"
+    foreign = temporary_path(path), temporary_path(tmp_path / "cam_00.mp4")
+    for part in foreign:  # perhaps of a process that writes it now
+        part.touch()
+        part.with_name(f"{part.name}.lock").touch()
+    before = set(tmp_path.iterdir())
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with atomic_write(path) as temporary:
+        temporary.write_text("new")
+    remove_abandoned_segments(segments)
+    assert path.read_text() == "new"
+    assert set(tmp_path.iterdir()) == {*before, path}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows locks files in another way")
+def test_a_lock_that_fails_leaves_no_file(tmp_path: Path, monkeypatch) -> None:
+    import fcntl
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    with raises_code(SinkOpenError, "not-writable", naming="Input/output error"):
+        PendingFile(tmp_path / "out.txt")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_parts_of_killed_runs_go_when_the_same_output_is_begun_again(tmp_path: Path) -> None:
     path = tmp_path / "out.mkv"
     killed, alive, named = (temporary_path(path) for _ in range(3))

@@ -148,3 +148,15 @@ def unused_name(name: str, taken: Collection[str], separator: str = "_") -> str:
     """
     names = itertools.chain([name], (f"{name}{separator}{n}" for n in itertools.count(2)))
     return next(free for free in names if free not in taken)
+
+
+def unused_names(names: Sequence[str]) -> list[str]:
+    """Returns a unique name for each of `names`: the first of several that are equal keeps it, others get a number.
+
+    >>> unused_names(["IMG", "IMG", "IMG_2"])
+    ['IMG', 'IMG_3', 'IMG_2']
+    """
+    found: list[str] = []
+    for name in names:
+        found.append(unused_name(name, {*names, *found}) if name in found else name)
+    return found

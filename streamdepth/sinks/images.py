@@ -47,9 +47,9 @@ class ImagesSink(Sink):
       extra `exr`. .npz: float32 under the name `depth`. Both keep NaN.
 
     `%06d` in the name becomes the frame's index at the source, so a dropped frame leaves a gap. A name without it
-    takes exactly one frame; any further `%` means itself. The JSON lies beside them: `out/%06d.png` has
-    `out/frames.json`, `out/%06d.exr` has `out/frames.exr.json`, `depth.png` has `depth.png.json`. Everything appears at
-    `close`; until then it is written to a hidden folder beside the output.
+    takes exactly one frame; any further `%` means itself. The JSON lies beside them:
+    `out/%06d.png` has `out/frames.json`, `depth.png` has `depth.png.json`. Everything appears at `close`; until then it
+    is written to a hidden folder beside the output.
 
     Args:
         pattern: where to write; the folder must exist.
@@ -90,9 +90,7 @@ class ImagesSink(Sink):
     def sidecar(self) -> Path:
         """The path of the JSON."""
         if has_number_field(self.pattern.name):
-            suffix = self.pattern.suffix.lower()
-            kind = "" if suffix == ".png" else suffix  # one folder may hold the same frames as PNG and as EXR
-            return self.pattern.with_name(f"{replace_number_field(self.pattern.stem, 'frames')}{kind}.json")
+            return self.pattern.with_name(replace_number_field(self.pattern.stem, "frames") + ".json")
         return sidecar_path(self.pattern)
 
     @property

@@ -113,21 +113,6 @@ def test_the_number_is_the_index_at_the_source(tmp_path: Path) -> None:
     assert names(tmp_path) == ["d_000.png", "d_001.png", "d_041.png", "d_frames.json"]
 
 
-def test_pictures_of_two_formats_share_a_folder_and_keep_their_facts(tmp_path: Path) -> None:
-    info, items = stream(1)
-    fill(
-        ImagesSink(tmp_path / "d_%02d.png"),
-        info,
-        [replace(items[0], kind=DepthKind.RELATIVE, range=(0.25, 4.0))],
-        RELATIVE,
-    )
-    fill(ImagesSink(tmp_path / "d_%02d.npz"), info, items, RELATIVE)
-    assert names(tmp_path) == ["d_00.npz", "d_00.png", "d_frames.json", "d_frames.npz.json"]
-    facts = json.loads((tmp_path / "d_frames.json").read_text())
-    assert facts["frames"]["d_00.png"]["range"] == [0.25, 4.0]
-    assert list(json.loads((tmp_path / "d_frames.npz.json").read_text())["frames"]) == ["d_00.npz"]
-
-
 def test_depth_lies_on_the_frames_pixels(tmp_path: Path) -> None:
     info, items = stream(1, 48, 32)
     items = [replace(items[0], depth=np.full((6, 8), 2, np.float32))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -18,6 +19,7 @@ from streamdepth.factory.naming import NAME_FIELD
 from streamdepth.factory.outputs import check_shows_style, make_folder
 from streamdepth.factory.pictures import estimate_depth_frame, read_photo, shared_estimator
 from streamdepth.factory.render_options import check_stereo_settings, make_render_options
+from streamdepth.factory.sources import STANDARD_INPUT
 from streamdepth.render.overlay import check_render_options, render
 from streamdepth.render.upsampling import upsample
 from streamdepth.sinks.depth_maps import depth_to_store
@@ -34,9 +36,10 @@ from streamdepth.sinks.pending_files import atomic_write
 from streamdepth.sinks.picture import COLORED_SUFFIXES
 from streamdepth.utils.file_patterns import is_local_path, local_path, match_files
 from streamdepth.utils.media_kind import folder_media
-from streamdepth.utils.numbering import unused_name
+from streamdepth.utils.numbering import unused_names
 from streamdepth.utils.redact import redact
 
+_STANDARD_INPUT_PATH = "/dev/stdin"
 _FOLDER_SUFFIXES = {"video": ".png", "points": ".ply", "mesh": ".glb"}
 """Setting of an output that is a folder -> suffix of the files in it."""
 
@@ -58,7 +61,8 @@ class ConvertedPicture:
 def list_pictures(addresses: Sequence[str]) -> list[str]:
     """Returns the pictures that addresses stand for: those of a folder, those that match a pattern, or one itself.
 
-    Raises SourceOpenError ("not-found") for a folder or a pattern without any.
+    The address - is standard input. Raises SourceOpenError ("not-found") for a folder or a pattern without any, and
+    ConfigError ("no-source") if standard input is a terminal.
     """
     found = list(dict.fromkeys(chain.from_iterable(map(_list_pictures_at, addresses))))
     if not found:
@@ -67,6 +71,8 @@ def list_pictures(addresses: Sequence[str]) -> list[str]:
 
 
 def _list_pictures_at(address: str) -> list[str]:
+    if address == STANDARD_INPUT:
+        return [_standard_input()]
     if os.path.isdir(address):
         pictures = [local_path(path) for path in folder_media(address).pictures]
         reason = "holds no pictures; videos are for `streamdepth convert`"
@@ -77,6 +83,17 @@ def _list_pictures_at(address: str) -> list[str]:
     if not pictures:
         raise SourceOpenError(f"{redact(address)} {reason}", code="not-found")
     return pictures
+
+
+def _standard_input() -> str:
+    """Returns the path of standard input. Raises ConfigError ("no-source") where no program or file is behind it."""
+    if sys.stdin is None or sys.stdin.isatty() or not os.path.exists(_STANDARD_INPUT_PATH):
+        raise ConfigError(
+            "the picture - is what another program writes into a pipe, and there is none: "
+            "OTHER_PROGRAM | streamdepth image - -o depth.png; or give the path of a file",
+            code="no-source",
+        )
+    return _STANDARD_INPUT_PATH
 
 
 def is_local_file(address: str) -> bool:
@@ -105,10 +122,8 @@ def convert_pictures(pictures: Sequence[str], settings: Settings) -> Iterator[Co
                 f"each is to stand, such as '{path.with_name('{name}' + path.suffix)}'",
                 code="not-a-folder",
             )
-    taken: set[str] = set()
-    for picture in pictures:
-        name = unused_name(Path(picture).stem, taken)
-        taken.add(name)
+    names = unused_names([Path(picture).stem for picture in pictures])
+    for picture, name in zip(pictures, names, strict=True):
         own = {
             setting: Path(str(path).replace(NAME_FIELD, name))
             if NAME_FIELD in str(path)

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     *("render.depth_strength", "render.convergence", "render.ipd"),
 )
 def image(
-    picture: Annotated[list[str], typer.Argument(help="Paths, folders, patterns or http(s) addresses.")],
+    picture: Annotated[
+        list[str], typer.Argument(help="Paths, folders, patterns or http(s) addresses; - is standard input.")
+    ],
     output: Annotated[
         Path | None,
         typer.Option(

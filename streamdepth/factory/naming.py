@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from streamdepth.config import Settings
 from streamdepth.core.errors import ConfigError
-from streamdepth.utils.numbering import unused_name
+from streamdepth.utils.numbering import unused_names
 from streamdepth.utils.redact import redact
 
 NAME_FIELD = "{name}"
@@ -42,10 +42,7 @@ def is_shared_output(path: Path) -> bool:
 
 def stream_names(addresses: Sequence[str]) -> list[str]:
     """Returns a unique name for each address that a file may have: a file's stem, or a server's host and path."""
-    names: list[str] = []
-    for address in addresses:
-        names.append(unused_name(clean_name(_public_part(address)), names))
-    return names
+    return unused_names([clean_name(_public_part(address)) for address in addresses])
 
 
 def clean_name(text: str) -> str:

@@ -9,7 +9,7 @@ from streamdepth.config import Settings
 from streamdepth.config.sections import Section
 from streamdepth.core.errors import ConfigError
 from streamdepth.factory.naming import NAME_FIELD, clean_name, output_names, stream_names
-from streamdepth.utils.numbering import unused_name
+from streamdepth.utils.numbering import unused_names
 
 SectionT = TypeVar("SectionT", bound=Section)
 
@@ -54,10 +54,7 @@ def given_names(settings: Settings) -> list[str]:
     """Returns a unique name of each source: that of the settings, or one made of its address."""
     made = stream_names(settings.source)
     given = [stream.name for stream in settings.streams] or list(settings.names) or [None] * len(made)
-    names: list[str] = []
-    for own, address_name in zip(given, made, strict=True):
-        names.append(unused_name(clean_name(own) if own else address_name, names))
-    return names
+    return unused_names([clean_name(own) if own else name for own, name in zip(given, made, strict=True)])
 
 
 def stream_settings(settings: Settings, index: int, name: str) -> Settings:

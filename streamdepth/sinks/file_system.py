@@ -55,6 +55,14 @@ def sync_folder(folder: Path) -> None:
         _log.debug("the folder '%s' is not synchronized: %s", folder, error)
 
 
+def link_target(path: Path) -> Path:
+    """Returns the path that the link `path` leads to, whether a file is there or not; `path` itself if it is no link.
+
+    A file that is put in place by renaming goes there, because a rename to a link's own name would replace the link.
+    """
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
 def copy_permissions(older: Path, newer: Path) -> None:
     """Gives the file `newer` the permissions of the one that it will replace, if there is one."""
     with contextlib.suppress(OSError):

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from itertools import combinations
 from pathlib import Path
 
 from streamdepth.core.errors import ConfigError, SinkOpenError
 from streamdepth.core.wording import switch
+from streamdepth.sinks.file_system import link_target
+
+_STREAM = re.compile(r"/dev/(stdin|stdout|stderr|fd/\d+)|/proc/.+/fd/\d+")
+"""Links to the files or pipes that a process has open; writing must never replace them."""
 
 
 def check_output(path: Path, *, overwrite: bool = False, input_path: Path | None = None) -> None:
-    """Checks that a file may be written to `path`.
+    """Checks that a file may be written to `path`, or to the target of the link `path`, which need not exist.
 
     Args:
         overwrite: an existing file may be replaced, but never `input_path`.
@@ -22,13 +27,21 @@ def check_output(path: Path, *, overwrite: bool = False, input_path: Path | None
         SinkOpenError: with the code "exists", "is-input", "no-folder" (there is none, and it cannot be made),
             "not-a-file" or "bad-name".
     """
-    folder = path.parent
+    if _STREAM.fullmatch(os.path.abspath(path)):
+        raise SinkOpenError(
+            f"cannot write '{path}': it is a stream of the process and no file; choose a file's name, or - for "
+            "standard output, which takes videos (-o -) and JSON",
+            code="not-a-file",
+        )
     try:
-        has_folder, exists = folder.is_dir(), path.exists()
+        target = link_target(path)
+        has_folder, exists = target.parent.is_dir(), path.exists()
     except OSError as error:  # for example a name that is too long
         raise SinkOpenError(f"cannot write '{path}': {error.strerror}; choose another name", code="bad-name") from error
     if not has_folder:
-        _check_folder_can_be_made(path)
+        _check_folder_can_be_made(target)
+    if target.is_symlink():
+        raise SinkOpenError(f"cannot write '{path}': this link leads in a circle; choose another name", code="bad-name")
     if not exists:
         return
     if input_path is not None and _is_same(path, input_path):

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from streamdepth.core.errors import SinkOpenError, SinkWriteError
-from streamdepth.sinks.file_system import MadeFolders, copy_permissions, sync_file, sync_folder
+from streamdepth.sinks.file_system import MadeFolders, copy_permissions, link_target, sync_file, sync_folder
 from streamdepth.sinks.output_checks import check_output
 from streamdepth.sinks.private_folders import file_mode
 from streamdepth.sinks.temporary_files import (
@@ -50,8 +50,9 @@ def atomic_write(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
 class PendingFile:
     """A file that is written under a temporary name in the same folder, and renamed by `commit`.
 
-    Until then an older file of that name is untouched; the new one gets its permissions. The temporary file is locked,
-    which distinguishes it from those of killed processes, which are removed first.
+    Until then an older file of that name is untouched; the new one gets its permissions. A link stays, and the file
+    that it leads to is written. The temporary file is locked, which distinguishes it from those of killed processes,
+    which are removed first.
 
     Raises:
         SinkOpenError: as `check_output` says, or the folder cannot be written to (code "not-writable").
@@ -60,17 +61,19 @@ class PendingFile:
     def __init__(self, path: Path, *, overwrite: bool = False, input_path: Path | None = None) -> None:
         check_output(path, overwrite=overwrite, input_path=input_path)
         self.path, self.overwrite = path, overwrite
-        self.temporary = temporary_path(path)
+        self._target = link_target(path)
+        beside = self._target.with_name(path.name)  # the suffix of `path` says what is written
+        self.temporary = temporary_path(beside)
         self._is_committed = False
         try:
-            self._made_folders = MadeFolders(path.parent)
-            remove_parts_of_killed_runs(path)
+            self._made_folders = MadeFolders(beside.parent)
+            remove_parts_of_killed_runs(beside)
             self._lock = lock(self.temporary)
             self.temporary.touch(file_mode(path), exist_ok=False)
             copy_permissions(self.path, self.temporary)
         except OSError as error:
             self.discard()
-            raise not_writable_error(path.parent, error) from error
+            raise not_writable_error(beside.parent, error) from error
 
     @property
     def size(self) -> int:
@@ -87,8 +90,8 @@ class PendingFile:
     def _put_in_place(self) -> None:
         sync_file(self.temporary)
         copy_permissions(self.path, self.temporary)
-        os.replace(self.temporary, self.path)
-        sync_folder(self.path.parent)
+        os.replace(self.temporary, self._target)
+        sync_folder(self._target.parent)
 
     def discard(self) -> None:
         """Removes the temporary file. Idempotent; does nothing after `commit`, even one that failed."""

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from streamdepth.core.errors import SinkWriteError
-from streamdepth.sinks.file_system import MadeFolders, copy_permissions
+from streamdepth.sinks.file_system import MadeFolders, copy_permissions, link_target
 from streamdepth.sinks.temporary_files import temporary_folder
 from streamdepth.sinks.write_errors import map_write_errors, not_writable_error
 
@@ -44,7 +44,7 @@ class PendingFolder:
             for name in names:
                 (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
                 copy_permissions(self.folder / name, self.temporary / name)
-                os.replace(self.temporary / name, self.folder / name)
+                _move(self.temporary / name, self.folder / name)
             shutil.rmtree(self.temporary)
 
     def discard(self) -> None:
@@ -52,3 +52,12 @@ class PendingFolder:
         if not self._is_committed:
             shutil.rmtree(self.temporary, ignore_errors=True)
             self._made_folders.remove_empty()
+
+
+def _move(file: Path, path: Path) -> None:
+    """Renames `file` to `path`, or to the target of the link `path`, to which it is copied if it is on another disk."""
+    target = link_target(path)
+    if target == path:
+        os.replace(file, path)
+    else:
+        shutil.move(file, target)

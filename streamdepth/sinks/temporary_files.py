@@ -8,6 +8,8 @@ abandoned.
 from __future__ import annotations
 
 import contextlib
+import errno
+import logging
 import os
 import re
 import secrets
@@ -24,6 +26,9 @@ from streamdepth.utils.numbering import number_regex
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
+_log = logging.getLogger(__name__)
+_CANNOT_LOCK = {*(errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF, errno.EPERM)}
+"""Errors of file systems without locks: network shares, FUSE, shared folders of virtual machines."""
 _LONGEST_STEM = 100
 """Bytes of a name that are used, so that the temporary name is not too long for any file system."""
 
@@ -63,15 +68,24 @@ def _lock_path(path: Path) -> Path:
 def lock(path: Path) -> BaseFileLock:
     """Locks `path` against other processes by a hidden lock file beside it, until `unlock` or the process's end.
 
-    Any thread may unlock it. Raises BlockingIOError where it is locked already, OSError where no file can be made.
+    Any thread may unlock it. A file system without locks locks nothing: then `is_locked` of what is returned is False,
+    and there is no lock file. Raises BlockingIOError where it is locked already, OSError where no file can be made.
     """
     from filelock import FileLock, Timeout
 
     found = FileLock(_lock_path(path), timeout=0, thread_local=False)
+    is_new = not _lock_path(path).exists()
     try:
         found.acquire()
     except Timeout as error:
         raise BlockingIOError(f"'{path}' is locked") from error
+    except (OSError, NotImplementedError) as error:
+        if is_new:
+            with contextlib.suppress(OSError):
+                _lock_path(path).unlink(missing_ok=True)
+        if getattr(error, "errno", errno.ENOSYS) not in _CANNOT_LOCK:
+            raise
+        _log.debug("'%s' is not locked: %s", path, error)
     return found
 
 
@@ -109,7 +123,7 @@ def remove_parts_of_killed_runs(path: Path) -> None:
         with contextlib.suppress(OSError, NotImplementedError):
             found = lock(file)
             try:
-                for part in (file, temporary_copy(file)):
+                for part in (file, temporary_copy(file)) if found.is_locked else ():
                     part.unlink(missing_ok=True)
             finally:
                 unlock(found)
@@ -141,11 +155,13 @@ def remove_abandoned_segments(pattern: Path) -> None:
 def _lock_abandoned(file: Path, locks: ExitStack) -> bool:
     """Locks a temporary file until `locks` is closed; False if its process has just put it in place.
 
+    False, too, on a file system without locks, where nothing tells whether a process is still writing the file.
+
     Raises BlockingIOError where another process has locked it.
     """
     found = lock(file)
     locks.callback(unlock, found)
-    return file.exists()
+    return found.is_locked and file.exists()
 
 
 def _temporary_files(path: Path, stem: str, sidecar_stem: str) -> Iterator[Path]:

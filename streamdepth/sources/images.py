@@ -26,27 +26,28 @@ from streamdepth.sources.picture_file import is_web_address, load_picture
 from streamdepth.sources.sample_levels import SampleLevels
 from streamdepth.sources.skip_counter import SkipCounter
 from streamdepth.utils.file_patterns import match_files
-from streamdepth.utils.media_kind import is_clutter
-from streamdepth.utils.numbering import number_glob, sequence_numbers
+from streamdepth.utils.media_kind import is_clutter, media_kind
+from streamdepth.utils.numbering import find_number, has_number_field, number_glob, pattern_numbers, sequence_numbers
 from streamdepth.utils.redact import redact
 from streamdepth.utils.stamps import stamps_of_names
 
 DEFAULT_FPS = 30
 """Pictures per second where no rate is given."""
 PICTURE_SUFFIXES = (
-    *(".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".dib", ".tif", ".tiff"),
-    *(".webp", ".gif", ".avif", ".heic", ".heif", ".exr", ".ppm", ".pgm"),
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".tif", ".tiff"),
+    *(".webp", ".gif", ".avif", ".heic", ".heif", ".hif", ".exr", ".ppm", ".pgm"),
 )
 """Suffixes of files that count as pictures, in lower case."""
+_SHOWN_NAMES = 5
 
 
 class ImagesSource(Source):
     """Pictures as a stream of `fps` frames per second, in natural order (9 before 10).
 
-    Names that differ in one number only are a sequence: its frames have these numbers, for example from 1001 on, and a
-    gap in the numbers is a gap in time. All other pictures are numbered from 0. Later pictures are scaled to the size
-    of the first, unless sizes are kept. Those that cannot be read are counted in `undelivered["undecodable"]`, and
-    after all others `read` raises SourceLostError.
+    Files of a numbered name, and others whose names differ in their last number only, are a sequence: its frames have
+    these numbers, for example from 1001 on, and a gap in the numbers is a gap in time. All other pictures are numbered
+    from 0. Later pictures are scaled to the size of the first, unless sizes are kept. Those that cannot be read are
+    counted in `undelivered["undecodable"]`, and after all others `read` raises SourceLostError.
 
     Args:
         pattern: a picture, a folder, a glob (`shots/*.jpg`), a numbered name (`%06d.png`) or an http(s) address.
@@ -87,6 +88,7 @@ class ImagesSource(Source):
         self._release()
         addresses, self._levels = find_pictures(self.pattern), SampleLevels()
         self._addresses, self._changed_info = addresses, None
+        self._announce_other_pictures()
         self._number_frames(addresses)
         self._index, self._total = 0, len(addresses)
         if len(addresses) == 1:
@@ -171,12 +173,26 @@ class ImagesSource(Source):
 
     def _number_frames(self, addresses: list[str]) -> None:
         """Numbers the frames like their files if these are a numbered sequence, else from 0."""
-        self._numbers, self._stamps = sequence_numbers(addresses), stamps_of_names(addresses)
+        is_numbered = has_number_field(self.pattern)
+        self._numbers = pattern_numbers(self.pattern, addresses) if is_numbered else sequence_numbers(addresses)
+        self._stamps = stamps_of_names(addresses)
         if self._numbers is None:
             return
         first, missing = self._numbers[0], self._numbers[-1] - self._numbers[0] + 1 - len(self._numbers)
         if missing:
             self.add_notice(f"{missing} of the frames {first} to {self._numbers[-1]} of {self._name} are not there")
+
+    def _announce_other_pictures(self) -> None:
+        """Adds a notice of the pictures of a folder, such as raw photos, whose suffix is not that of a picture."""
+        if not os.path.isdir(self.pattern):
+            return
+        others = [path for path in _files_in(Path(self.pattern)) if not _is_named_picture(path)]
+        if names := sorted(path.name for path in others if media_kind(path) == "picture"):
+            shown = ", ".join(names[:_SHOWN_NAMES]) + (", ..." if len(names) > _SHOWN_NAMES else "")
+            self.add_notice(
+                f"left out of {self._name}, {len(names)}: {shown}; pictures of a folder have a suffix among "
+                f"{' '.join(PICTURE_SUFFIXES)}, or are given one by one"
+            )
 
     def _release(self) -> int:
         """Ends reading, and returns how many pictures were skipped."""
@@ -196,15 +212,22 @@ def find_pictures(pattern: str) -> list[str]:
     return sorted(found, key=_natural_order)
 
 
-def _pictures_in(folder: Path) -> list[str]:
+def _files_in(folder: Path) -> list[Path]:
     try:
         paths = list(folder.iterdir())
     except OSError as error:
         raise SourceOpenError(
             f"the folder {folder} may not be read: {error.strerror}; check its permissions", code="no-permission"
         ) from error
-    files = [path for path in paths if not is_clutter(path.name) and os.path.isfile(path)]
-    found = [str(path) for path in files if path.suffix.lower() in PICTURE_SUFFIXES]
+    return [path for path in paths if not is_clutter(path.name) and os.path.isfile(path)]
+
+
+def _is_named_picture(path: Path) -> bool:
+    return path.suffix.lower() in PICTURE_SUFFIXES
+
+
+def _pictures_in(folder: Path) -> list[str]:
+    found = [str(path) for path in _files_in(folder) if _is_named_picture(path)]
     if not found:
         hint = "; give one of its videos, or all of them to `streamdepth convert`" if _has_videos(folder) else ""
         raise SourceOpenError(
@@ -214,8 +237,11 @@ def _pictures_in(folder: Path) -> list[str]:
 
 
 def _matching_files(pattern: str) -> list[str]:
-    wildcard = number_glob(pattern)
+    is_numbered = has_number_field(pattern)
+    wildcard = number_glob(pattern) if is_numbered else pattern
     found = match_files(wildcard, is_each_once=False)  # a link may repeat a picture on purpose
+    if is_numbered:
+        found = [path for path in found if find_number(pattern, path) is not None]
     if not found:
         if not any(c in wildcard for c in "*?["):
             raise missing_file_error(redact(pattern), pattern)

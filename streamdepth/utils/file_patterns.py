@@ -23,7 +23,8 @@ def _is_file(path: str) -> bool:
 def match_files(pattern: str, *, is_each_once: bool = True, is_wanted: Callable[[str], bool] = _is_file) -> list[str]:
     """Returns the paths of all files that match a glob, sorted.
 
-    `**` stands for any folders. Names with a wildcard match in any case of letters: `*.mp4` matches `DJI_0001.MP4`.
+    `**` stands for any folders. Names with a wildcard match in any case of letters: `*.mp4` matches `DJI_0001.MP4`. The
+    exact name of a folder means that folder: in `take [2]/*.png` the brackets are no wildcard if `take [2]` exists.
 
     Links are followed, but no folder is entered twice, and with `is_each_once` a file that has several paths by links
     is returned under one of them. A relative path that could be taken for an address, such as `lavfi:x.mp4` or `0`,
@@ -75,7 +76,7 @@ def _match(folder: str, parts: list[str]) -> Iterator[str]:
             rest = rest[1:]
         for inner in _folders_below(folder):
             yield from _match(inner, rest or ["*"])
-    elif glob.has_magic(part):
+    elif glob.has_magic(part) and not (rest and os.path.isdir(os.path.join(folder, part))):
         matches = re.compile(fnmatch.translate(part), re.IGNORECASE).match
         for name in _names(folder):
             if matches(name) and (not name.startswith(".") or part.startswith(".")):

@@ -27,8 +27,10 @@ _WEBP_ANIMATION = 0x02
 """Flag of the extended header (RFC 9649, 2.7)."""
 _CLUTTER = ("thumbs.db", "ehthumbs.db", "desktop.ini")
 _ARTWORK = re.compile(
-    r"(?:.*[-. _])?(?:poster|cover|folder|fanart|backdrop|banner|thumb|thumbnail|landscape|clearlogo)\d*"
+    r"(?:.*[-. _])?(?:poster|cover|folder|fanart|backdrop|banner|thumb|thumbnail|landscape|logo|clearlogo|clearart"
+    r"|disc|discart|keyart|characterart|albumart)\d*"
 )
+"""Names of artwork in the libraries of Kodi, Jellyfin, Plex and Windows."""
 
 
 def is_clutter(name: str) -> bool:

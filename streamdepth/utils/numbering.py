@@ -16,6 +16,8 @@ _FIELD = re.compile(r"%0?\d*d")
 _LAST_NUMBER = re.compile(r"(.*?)(\d{1,9})(\D*)")
 _NUMBER = r" *\d+"
 """Regular expression for a formatted number; %3d pads with spaces."""
+_LARGEST_NUMBER = 999_999_999
+"""The largest number in a name that counts frames; larger ones are times."""
 
 
 def has_number_field(name: str) -> bool:
@@ -37,9 +39,36 @@ def replace_number_field(name: str, replacement: str) -> str:
     return _FIELD.sub(lambda _: replacement, name, count=1)
 
 
-def number_glob(name: str) -> str:
-    """Returns a glob pattern for `name` with any number: each field becomes `*`."""
-    return _FIELD.sub("*", name)
+def number_glob(path: str) -> str:
+    """Returns a glob pattern for `path` with any number: `*` stands for the field of the last name that has one.
+
+    All else in that name means itself. `find_number` tells which files that match have a number there.
+
+    >>> number_glob("takes/sh[1]_%04d.png")
+    'takes/sh[[]1]_*.png'
+    """
+    parts = list(Path(path).parts)
+    at = _part_with_field(path)
+    parts[at] = "*".join(map(glob.escape, _FIELD.split(parts[at], maxsplit=1)))
+    return str(Path(*parts))
+
+
+def find_number(pattern: str, path: str) -> int | None:
+    """Returns the number of `path` in the field of `pattern`; None if it has none, or its name differs elsewhere.
+
+    >>> find_number("sh_%04d_v02.png", "sh_1001_v02.png")
+    1001
+    """
+    at, parts = _part_with_field(pattern), Path(path).parts
+    if len(parts) < -at:
+        return None
+    match = re.fullmatch(number_regex(Path(pattern).parts[at]), parts[at], re.IGNORECASE)
+    return int(match[1]) if match else None
+
+
+def _part_with_field(path: str) -> int:
+    """Returns the position of the last name with a field among the parts of a path, -1 for the file's own name."""
+    return next(-1 - n for n, part in enumerate(reversed(Path(path).parts)) if has_number_field(part))
 
 
 def number_regex(name: str) -> str:
@@ -62,7 +91,7 @@ def has_numbered_file(pattern: str) -> bool:
     """True if a file exists that `insert_number` makes of `pattern`; 0007 does not match %06d."""
     return any(
         insert_number(pattern, int(number)) == path
-        for path in glob.iglob(number_glob(glob.escape(pattern)))
+        for path in glob.iglob(_FIELD.sub("*", glob.escape(pattern)))
         for number in re.findall(r"\d+", path)
     )
 
@@ -91,8 +120,24 @@ def sequence_numbers(paths: Sequence[str]) -> list[int] | None:
     numbers = [int(match[2]) for match in matches if match]
     if not numbers or numbers[-1] - numbers[0] + 1 > 2 * len(numbers):
         return None
-    is_rising = all(a < b for a, b in itertools.pairwise(numbers))
-    return numbers if is_rising and len({Path(path).parent for path in paths}) == 1 else None
+    return numbers if _is_rising(numbers) and len({Path(path).parent for path in paths}) == 1 else None
+
+
+def pattern_numbers(pattern: str, paths: Sequence[str]) -> list[int] | None:
+    """Returns the numbers of files in the field of `pattern`, however many are missing between them.
+
+    None where they do not rise, or are too large to count frames, as times are.
+
+    >>> pattern_numbers("sh_%04d_v02.png", ["sh_1001_v02.png", "sh_1005_v02.png"])
+    [1001, 1005]
+    """
+    numbers = [number for path in paths if (number := find_number(pattern, path)) is not None]
+    is_whole = 0 < len(numbers) == len(paths)
+    return numbers if is_whole and _is_rising(numbers) and numbers[-1] <= _LARGEST_NUMBER else None
+
+
+def _is_rising(numbers: Sequence[int]) -> bool:
+    return all(a < b for a, b in itertools.pairwise(numbers))
 
 
 def unused_name(name: str, taken: Collection[str], separator: str = "_") -> str:
@@ -103,3 +148,15 @@ def unused_name(name: str, taken: Collection[str], separator: str = "_") -> str:
     """
     names = itertools.chain([name], (f"{name}{separator}{n}" for n in itertools.count(2)))
     return next(free for free in names if free not in taken)
+
+
+def unused_names(names: Sequence[str]) -> list[str]:
+    """Returns a unique name for each of `names`: the first of several that are equal keeps it, others get a number.
+
+    >>> unused_names(["IMG", "IMG", "IMG_2"])
+    ['IMG', 'IMG_3', 'IMG_2']
+    """
+    found: list[str] = []
+    for name in names:
+        found.append(unused_name(name, {*names, *found}) if name in found else name)
+    return found

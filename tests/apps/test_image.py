@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,6 +70,39 @@ def test_the_name_stands_where_it_is_wanted_and_two_of_one_name_differ(cli, albu
     written = {path.relative_to(tmp_path).as_posix() for path in tmp_path.glob("*/depth.jpg")}
     names = ("Portrait of Ann", "beach holiday", "zoo", "zoo_2")
     assert written == {f"{name}/depth.jpg" for name in names}
+
+
+def test_a_picture_whose_own_name_is_free_keeps_it(cli, tmp_path: Path) -> None:
+    for width, name in ((10, "IMG.jpg"), (20, "IMG.png"), (30, "IMG_2.jpg")):
+        Image.new("RGB", (width, 16)).save(tmp_path / name)
+    done = cli("image", tmp_path, "-o", tmp_path / "out")
+    assert done.code == 0, done.err
+    assert sizes(tmp_path / "out") == {"IMG.png": (10, 16), "IMG_3.png": (20, 16), "IMG_2.png": (30, 16)}
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/stdin"), reason="this system has no /dev/stdin")
+def test_a_picture_on_standard_input(cli, tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 30), (200, 60, 30)).save(buffer, "JPEG")
+    reader, writer = os.pipe()
+    os.write(writer, buffer.getvalue())
+    os.close(writer)
+    stdin = os.dup(0)
+    os.dup2(reader, 0)
+    try:
+        done = cli("image", "-", "-o", tmp_path / "depth.png")
+    finally:
+        os.dup2(stdin, 0)
+        os.close(reader)
+        os.close(stdin)
+    assert done.code == 0, done.err
+    assert sizes(tmp_path) == {"depth.png": (40, 30)}
+
+
+def test_a_terminal_is_no_picture(cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", type("Terminal", (io.StringIO,), {"isatty": lambda self: True})())
+    done = cli("image", "-", "-o", tmp_path / "depth.png")
+    assert (done.code, done.error_code) == (2, "no-source")
 
 
 def test_one_that_fails_ends_no_other_and_decides_the_exit_code(cli, album: Path, tmp_path: Path) -> None:

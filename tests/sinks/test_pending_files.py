@@ -90,6 +90,41 @@ def test_a_disk_that_fails_to_synchronize_is_a_failure(tmp_path: Path, monkeypat
         temporary.write_text("new")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows locks files in another way")
+@pytest.mark.parametrize("name", ["ENOLCK", "EOPNOTSUPP", "EINVAL", "EBADF", "EPERM"])
+def test_a_share_without_locks_is_written_to(tmp_path: Path, monkeypatch, name: str) -> None:
+    import fcntl
+
+    def refuse(*_: object) -> None:
+        raise OSError(getattr(errno, name), "refused")
+
+    path, segments = tmp_path / "out.txt", tmp_path / "cam_%02d.mp4"
+    foreign = temporary_path(path), temporary_path(tmp_path / "cam_00.mp4")
+    for part in foreign:  # perhaps of a process that writes it now
+        part.touch()
+        part.with_name(f"{part.name}.lock").touch()
+    before = set(tmp_path.iterdir())
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with atomic_write(path) as temporary:
+        temporary.write_text("new")
+    remove_abandoned_segments(segments)
+    assert path.read_text() == "new"
+    assert set(tmp_path.iterdir()) == {*before, path}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows locks files in another way")
+def test_a_lock_that_fails_leaves_no_file(tmp_path: Path, monkeypatch) -> None:
+    import fcntl
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    with raises_code(SinkOpenError, "not-writable", naming="Input/output error"):
+        PendingFile(tmp_path / "out.txt")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_parts_of_killed_runs_go_when_the_same_output_is_begun_again(tmp_path: Path) -> None:
     path = tmp_path / "out.mkv"
     killed, alive, named = (temporary_path(path) for _ in range(3))
@@ -123,6 +158,51 @@ def test_the_input_through_a_link_is_the_input(tmp_path: Path) -> None:
     link.symlink_to(origin)
     with raises_code(SinkOpenError, "is-input"):
         PendingFile(link, overwrite=True, input_path=origin)
+
+
+@pytest.mark.parametrize("target", ["disk/target.data", "missing/target.data"])
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_link_stays_and_its_target_is_written(tmp_path: Path, target: str, is_there: bool) -> None:
+    (tmp_path / "disk").mkdir()
+    link, written = tmp_path / "link.txt", tmp_path / target
+    link.symlink_to(target)
+    if is_there:
+        written.parent.mkdir(exist_ok=True)
+        written.write_text("old")
+        with raises_code(SinkOpenError, "exists"):
+            PendingFile(link)
+    with atomic_write(link, overwrite=is_there) as temporary:
+        assert (temporary.parent, temporary.suffix) == (written.parent, ".txt")
+        temporary.write_text("new")
+    assert os.readlink(link) == target
+    assert written.read_text() == "new"
+    assert list(written.parent.iterdir()) == [written]
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_link_in_a_folder_of_pictures_stays(tmp_path: Path, is_there: bool) -> None:
+    (tmp_path / "disk").mkdir()
+    link, target = tmp_path / "d_000.npz", tmp_path / "disk" / "target.npz"
+    link.symlink_to(target)
+    if is_there:
+        target.touch()
+    fill(ImagesSink(tmp_path / "d_%03d.npz", overwrite=is_there), *stream(1))
+    assert link.is_symlink()
+    with np.load(target) as stored:
+        assert stored["depth"].ndim == 2
+
+
+def test_a_link_that_leads_in_a_circle_is_no_output(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").symlink_to("b.mp4")
+    (tmp_path / "b.mp4").symlink_to("a.mp4")
+    with raises_code(SinkOpenError, "bad-name"):
+        PendingFile(tmp_path / "a.mp4", overwrite=True)
+
+
+@pytest.mark.parametrize("path", ["/dev/stdout", "/dev/stderr", "/dev/fd/1", "/proc/self/fd/1"])
+def test_a_stream_of_the_process_is_never_replaced(path: str) -> None:
+    with raises_code(SinkOpenError, "not-a-file", naming="standard output"):
+        PendingFile(Path(path), overwrite=True)
 
 
 def test_an_origin_that_cannot_be_a_file_is_another_one(tmp_path: Path) -> None:

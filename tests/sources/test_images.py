@@ -394,3 +394,45 @@ def test_a_plate_keeps_its_numbers_and_its_gaps(tmp_path: Path) -> None:
         assert any("1 of the frames 1001 to 1004" in notice for notice in source.notices)
     assert [frame.index for frame in frames] == [1001, 1002, 1004]
     assert [frame.time for frame in frames] == [0, 1 / 24, 3 / 24]
+
+
+def numbers(pattern: Path) -> list[tuple[int, str]]:
+    """Returns the number and the file of each frame of numbered pictures."""
+    with ImagesSource(pattern) as source:
+        source.open()
+        return [(frame.index, frame.file_name) for frame in iter(source.read, None) if frame]
+
+
+@pytest.mark.parametrize("name", ["sh.%04d.png", "sh_%04d_v02.png", "%04d_cam0.png", "2k_%d_%d.png", "%04d/left.png"])
+@pytest.mark.parametrize("written", [[1001, 1005, 1009], [1007], [9, 10]])
+def test_a_numbered_name_gives_its_numbers_whatever_is_missing(tmp_path: Path, name: str, written: list[int]) -> None:
+    files = [tmp_path / name.replace("%04d", f"{n:04d}").replace("%d", str(n), 1) for n in written]
+    for path in files:
+        path.parent.mkdir(exist_ok=True)
+        write(path)
+    assert numbers(tmp_path / name) == [(n, path.name) for n, path in zip(written, files, strict=True)]
+
+
+def test_a_numbered_name_takes_no_other_pictures(tmp_path: Path) -> None:
+    for name in ("0000.png", "0000_mask.png", "0001.png", "0001_mask.png", "a.png", "v2_0003.png"):
+        write(tmp_path / name)
+    assert numbers(tmp_path / "%04d.png") == [(0, "0000.png"), (1, "0001.png")]
+
+
+@pytest.mark.parametrize("pattern", ["take [2]/%04d.png", "take [2]/*.png", "take [2]/sh[1]_%04d.png"])
+def test_brackets_in_the_name_of_a_folder_that_exists_mean_themselves(tmp_path: Path, pattern: str) -> None:
+    for folder in ("take [2]", "take 2"):
+        write_to = tmp_path / folder / Path(pattern).name.replace("%04d", "0000").replace("*", "0000")
+        write_to.parent.mkdir()
+        write(write_to, (1 if folder == "take [2]" else 2, 0, 0))
+    assert drain(ImagesSource(tmp_path / pattern)) == [1]
+
+
+def test_pictures_of_a_folder_with_other_suffixes_are_announced(tmp_path: Path) -> None:
+    for number, name in enumerate(("a.jpg", "b.jfif", "c.HIF", "d.jpg_large")):
+        Image.new("RGB", (8, 8), (50 * number, 0, 0)).save(tmp_path / name, "JPEG")
+    (tmp_path / "notes.txt").write_text("no picture")
+    source = ImagesSource(tmp_path)
+    assert np.allclose(drain(source), [0, 50, 100], atol=2)
+    (notice,) = [notice for notice in source.notices if "left out" in notice]
+    assert f"left out of {tmp_path}, 1: d.jpg_large;" in notice

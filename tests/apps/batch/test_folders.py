@@ -13,6 +13,7 @@ from PIL import Image
 
 from streamdepth.apps.batch.tasks import find_tasks, is_batch
 from streamdepth.config import make
+from streamdepth.utils.media_kind import folder_media
 
 pytestmark = pytest.mark.usefixtures("quick_model")
 APPLE_DOUBLE = b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        " + bytes(64)
@@ -74,6 +75,18 @@ def test_a_poster_is_no_film_and_what_is_left_out_is_listed(cli, folder: Path, t
         assert name in done.err
     assert cli("convert", folder, "-o", tmp_path / "out.mp4").error_code == "not-a-folder"
     assert not (tmp_path / "out.mp4").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["film-clearart", "discart", "film-disc1", "film-logo", "keyart", "characterart", "albumart", "Film-Poster"]
+)
+def test_artwork_of_libraries_is_no_photo(folder: Path, name: str) -> None:
+    (folder / "film.mkv").write_bytes(b"\x1aE\xdf\xa3" + bytes(100))
+    for picture in (name, "holiday", "compact-discs", "weblogo"):
+        photo(folder / f"{picture}.jpg")
+    found = folder_media(str(folder))
+    assert [Path(path).stem for path in found.pictures] == ["compact-discs", "holiday", "weblogo"]
+    assert found.left_out == [f"{name}.jpg"]
 
 
 def test_what_macs_and_windows_leave_behind_is_passed_over(cli, folder: Path, tmp_path: Path) -> None:

@@ -219,7 +219,7 @@ def _open_error(address: NetworkAddress, error: Exception, after_seconds: float)
             f"{address.name} did not answer within {address.timeout_seconds:g} seconds; check the address and the "
             "network, or allow more time"
         )
-    return SourceOpenError(f"{address.name} cannot be opened: {explain(error)}", code=error_code(error))
+    return SourceOpenError(f"{address.name} cannot be opened: {explain(error)}{address.advice}", code=error_code(error))
 
 
 def error_code(error: Exception) -> str | None:

@@ -360,7 +360,23 @@ def test_close_ends_the_wait_for_a_lost_stream(cameras: rtsp_server.Server) -> N
 
 
 @pytest.mark.parametrize(
-    "password", ["a#b", "a?b", "a/b", "p@s#s", "p@s/s", "p@s:8/s", "/@", "@/", "8554/x@y", "1@2/3"]
+    "password",
+    [
+        "a#b",
+        "a?b",
+        "a/b",
+        "p@s#s",
+        "p@s/s",
+        "p@s:8/s",
+        "/@",
+        "@/",
+        "8554/x@y",
+        "1@2/3",
+        "2024/spring",
+        "2024?spring",
+        "2024#spring",
+        "20241231/x",
+    ],
 )
 def test_a_password_that_must_be_escaped_is_said_at_once(password: str) -> None:
     with raises_code(SourceOpenError, "bad-address", naming="%23") as caught:
@@ -377,10 +393,25 @@ def test_a_password_that_must_be_escaped_is_said_at_once(password: str) -> None:
         "rtsp://u:p@10.0.0.2/a@b/c",
         "http://social.example/@user/video.mp4",
         "rtsp://u:p%40s%2Fs@cam.local:554/live",
+        "http://host:8080/a@b/c.mp4",
+        "rtsp://host:554/user@site",
+        "http://nas:8096/users/me@example.org/a.mp4",
+        "http://nas:8096/rec@10:30/c.mp4",
+        "http://nas:1984/api/stream.mp4?src=rtsp://u:p@10.0.0.5/live",
     ],
 )
 def test_an_at_sign_in_a_path_is_no_password(address: str) -> None:
     NetworkAddress(address, "tcp", 1.0).check_password()
+
+
+def test_an_address_in_doubt_is_opened_and_its_error_tells_what_to_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(address: str, **kwargs: object) -> None:
+        raise av.error.ConnectionRefusedError(111, "Connection refused", address)
+
+    monkeypatch.setattr(av, "open", refuse)
+    with raises_code(SourceOpenError, "refused", naming="%2F for /") as caught:
+        NetworkSource("rtsp://admin:2024/spring@cam.example.org/live").open()
+    assert "spring" not in str(caught.value)
 
 
 def test_the_example_of_an_address_survives_redaction() -> None:

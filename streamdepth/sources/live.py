@@ -84,6 +84,9 @@ class LiveSource(TimestampedSource, Generic[ConnectionT]):
         """True if `connection`, which is not live, came to its proper end. Raises SourceLostError for a damaged one."""
         return False
 
+    def _check_is_live(self, connection: ConnectionT) -> None:
+        """Raises SourceLostError if `connection`, which ended by itself, shows that its stream is not live."""
+
     @property
     def _has_fixed_rate(self) -> bool:
         """True if frames are timed at a rate that the user has given, not by their arrival."""
@@ -239,6 +242,8 @@ class LiveSource(TimestampedSource, Generic[ConnectionT]):
         assert self._reader is not None
         assert self._connection is not None
         failure = self._connection.failure if self._reader.is_over else SourceTimeoutError("its reader hangs")
+        if failure is None and self._is_live:
+            self._check_is_live(self._connection)
         self._stop_reader()
         if not self._is_live or not self.reconnect_seconds:
             raise self._lost_error(failure)

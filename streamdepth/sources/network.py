@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from streamdepth.core.errors import ConfigError
+from streamdepth.core.errors import ConfigError, SourceLostError
 from streamdepth.core.live_sound import LiveSound
 from streamdepth.core.types import Frame, StreamInfo
 from streamdepth.sources.decoder import DecodedFrame
@@ -19,6 +19,7 @@ from streamdepth.sources.network_connection import (
     is_permanent,
     is_refused,
 )
+from streamdepth.sources.unsized_file import ReceivedVideo
 from streamdepth.utils.redact import redact
 
 _FRAMES_WITHOUT_TIME = 100
@@ -62,6 +63,7 @@ class NetworkSource(LiveSource[NetworkConnection]):
 
     def _prepare(self) -> None:
         self._sound: LiveSound | None = None
+        self._received: ReceivedVideo | None = None
         self._address.check_password()
         if self.transport not in ("tcp", "udp"):
             raise ConfigError(f"the transport {self.transport!r} is unknown; use tcp or udp", code="unknown-transport")
@@ -122,6 +124,17 @@ class NetworkSource(LiveSource[NetworkConnection]):
         address = self._address
         is_file = connection.has_duration or (address.scheme in ("http", "https") and connection.has_file_size)
         return address.is_live or not is_file
+
+    def _check_is_live(self, connection: NetworkConnection) -> None:
+        previous, self._received = self._received, connection.received
+        is_unsure = self.live is None and self._address.scheme in ("http", "https")
+        if is_unsure and connection.received.is_of_file(previous):
+            raise SourceLostError(
+                f"{self.name} ended after {self._index} frames: it seems to be a file whose server does not state its "
+                "length, and was read as a live stream, of which frames may be left out; read all of it with "
+                "--set network.live=false, or have it read again and again with network.live=true",
+                code="not-live",
+            )
 
     def _explain(self, error: Exception) -> str:
         return explain(error)

@@ -9,6 +9,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from streamdepth.core.errors import SourceOpenError
+from streamdepth.utils.cut_passwords import is_cut, may_be_cut
 from streamdepth.utils.redact import redact
 
 Transport = Literal["tcp", "udp"]
@@ -21,17 +22,6 @@ _LIVE_SCHEMES = {"rtsp", "rtsps", "rtmp", "rtmps", "udp", "rtp", "srt", "tcp"}
 _PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443, "rtmp": 1935}
 ESCAPES = "%23 for #, %3F for ?, %2F for /, %40 for @, %3A for : and %25 for %"
 """Spelling of the special characters of a user name or password in an address."""
-
-
-def _seems_cut(authority: str, path: str) -> bool:
-    """True if the part in the host's place seems to belong to a password, with the host after a later `@`."""
-    before, at, after = re.split(r"[?#]", path, maxsplit=1)[0].rpartition("@")
-    host = authority.rpartition("@")[2]
-    is_empty = not host or host.endswith(":")
-    is_plausible = not is_empty and re.search(r"[.\[]|^localhost(:|$)", host) is not None
-    is_ambiguous = is_empty or "@" in authority or "@" in before
-    has_host_later = re.match(r"localhost$|[^/]*[.:\]]", after.partition("/")[0]) is not None
-    return bool(at) and is_ambiguous and not is_plausible and has_host_later
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +52,18 @@ class NetworkAddress:
         Such a character ends the part of an address in which FFmpeg looks for the host: it would take the user's name
         for a host, and the beginning of the password for its port.
         """
-        rest = self.url.partition("://")[2]
-        authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
-        port = authority.rpartition("]")[2].partition(":")[2]
-        ends_at = rest[len(authority) : len(authority) + 1]
-        is_cut = ends_at in ("#", "?") if "@" in authority else bool(port) and not port.isdigit()
-        if (is_cut and "@" in rest[len(authority) :]) or _seems_cut(authority, rest[len(authority) :]):
+        if is_cut(self.url.partition("://")[2]):
             raise SourceOpenError(
                 f"{self.name} cannot be opened: the password in the address holds a character that ends it; write "
                 f"{ESCAPES}",
                 code="bad-address",
             )
+
+    @property
+    def advice(self) -> str:
+        """What to try where the address may hold such a password, and may as well be right; empty for others."""
+        is_doubtful = may_be_cut(self.url.partition("://")[2])
+        return f"; if the password holds a special character, write {ESCAPES}" if is_doubtful else ""
 
     @property
     def is_live(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from errno import EPERM
+from errno import EIO, EPERM
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ from streamdepth.sources.libav_errors import error_reason, redact_error
 from streamdepth.sources.network_address import ESCAPES, NetworkAddress
 from streamdepth.sources.sound import SoundReader, open_sound
 from streamdepth.sources.track_decoder import TrackDecoder
+from streamdepth.sources.unsized_file import ReceivedVideo
 from streamdepth.utils.containers import network_options
 
 _JPEG_SECONDS = 2.0
@@ -32,6 +33,7 @@ _SOUND_REFUSALS = (
 )
 """Errors of libav for a server that refuses one of several tracks."""
 _FORMATS_WITHOUT_SIZE = {"hls", "dash", "mpjpeg"}
+_HTTP = ("http://", "https://")
 _TIMEOUTS = (av_error.ExitError, av_error.TimeoutError)  # by PyAV's interrupt, by the protocol's own clock
 _REFUSALS = (av_error.HTTPUnauthorizedError, av_error.HTTPForbiddenError, av_error.ProtocolNotFoundError)
 _MAX_NOT_FOUND = 4
@@ -41,8 +43,8 @@ _MAX_NOT_FOUND = 4
 class NetworkConnection:
     """An open address. libav is called only on the thread that opened it; the attributes can be read on any."""
 
-    def __init__(self, decoder: TrackDecoder, sound: SoundReader | None = None) -> None:
-        self._decoder = decoder
+    def __init__(self, decoder: TrackDecoder, sound: SoundReader | None, received: ReceivedVideo) -> None:
+        self._decoder, self.received = decoder, received
         self.sound = sound.feed if sound else None
         """The sound that comes with the pictures; None where there is none of a known format."""
         self.width, self.height, self.fps = decoder.width, decoder.height, decoder.fps
@@ -70,9 +72,14 @@ class NetworkConnection:
     def read(self) -> DecodedFrame | None:
         """Returns the next frame; None at the end. Raises SourceLostError."""
         frame = self._decoder.read()
-        if frame is None and self._decoder.failure is None:
+        if frame is not None:
+            self.received.add(frame)
+            return frame
+        if _is_end_of_unsized(self._decoder):
+            self._decoder.failure = None
+        if self._decoder.failure is None:
             self.missing_count, self.damage = self._decoder.missing_count, self._decoder.damage
-        return frame
+        return None
 
     def close(self) -> None:
         """Closes the connection and its decoder."""
@@ -83,6 +90,15 @@ def _has_file_size(decoder: TrackDecoder) -> bool:
     # The size of a playlist says nothing, and cameras make theirs up.
     name = decoder.container.format.name.split(",")[0]
     return name not in _FORMATS_WITHOUT_SIZE and decoder.container.size > 0
+
+
+def _is_end_of_unsized(decoder: TrackDecoder) -> bool:
+    """True if the server closed the connection over HTTP in order, without having stated a length.
+
+    libav calls that an input/output error, unless the server also announced the closing.
+    """
+    is_http = decoder.container.name.lower().startswith(_HTTP)
+    return is_http and decoder.container.size <= 0 and getattr(decoder.failure, "errno", None) == EIO
 
 
 def connect(
@@ -108,6 +124,7 @@ def _open(
     container_format: str | None = None,
     options: dict[str, str] | None = None,
 ) -> NetworkConnection:
+    received = ReceivedVideo()
     container = av.open(
         address.url,
         format=container_format,
@@ -133,7 +150,7 @@ def _open(
         max_wait_seconds=address.silence_seconds,
         hwaccel=hwaccel,
     )
-    return NetworkConnection(decoder, sound)
+    return NetworkConnection(decoder, sound, received)
 
 
 def _open_as_jpegs(
@@ -191,6 +208,9 @@ class _Reason(NamedTuple):
     code: str
 
 
+_NOTHING_KNOWN = _Reason(
+    "what it sends ends, or breaks off, before FFmpeg finds video in it; check the path in the address", "no-video"
+)
 _BROKEN_OFF = _Reason("the connection broke off while it was made; is there a camera at that address?", "broken-off")
 _REASONS: dict[type[Exception], _Reason] = {
     av_error.HTTPUnauthorizedError: _Reason(
@@ -219,7 +239,10 @@ def _open_error(address: NetworkAddress, error: Exception, after_seconds: float)
             f"{address.name} did not answer within {address.timeout_seconds:g} seconds; check the address and the "
             "network, or allow more time"
         )
-    return SourceOpenError(f"{address.name} cannot be opened: {explain(error)}", code=error_code(error))
+    reason, code = explain(error), error_code(error)
+    if address.url.lower().startswith(_HTTP) and getattr(error, "errno", None) == EIO:
+        reason, code = _NOTHING_KNOWN
+    return SourceOpenError(f"{address.name} cannot be opened: {reason}{address.advice}", code=code)
 
 
 def error_code(error: Exception) -> str | None:

@@ -229,13 +229,19 @@ def is_web_address(address: str) -> bool:
 
 
 def _read_bytes(address: str | Path, name: str) -> bytes:
-    """Returns the content of a file; only a text may be an http(s) address, a Path is always a file."""
-    if isinstance(address, str) and is_web_address(address):
-        return download_picture(address, name)
+    """Returns the content of a file, not empty; only a text may be an http(s) address, a Path is always a file."""
+    is_on_web = isinstance(address, str) and is_web_address(address)
+    data = download_picture(str(address), name) if is_on_web else _read_file(address, name)
+    if not data:
+        raise SourceOpenError(f"{name} is empty (0 bytes)", code="empty")
+    return data
+
+
+def _read_file(address: str | Path, name: str) -> bytes:
     if not str(address):
         raise SourceOpenError("the picture's name is empty; give a path or an http link", code="empty")
     try:
-        data = Path(address).read_bytes()
+        return Path(address).read_bytes()
     except FileNotFoundError as error:
         raise SourceOpenError(
             f"{name} does not exist; check the spelling and the current folder", code="not-found"
@@ -247,6 +253,3 @@ def _read_bytes(address: str | Path, name: str) -> bytes:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise SourceOpenError(f"{name[:200]} cannot be read: {reason}; check the path", code="not-found") from error
-    if not data:
-        raise SourceOpenError(f"{name} is empty (0 bytes)", code="empty")
-    return data

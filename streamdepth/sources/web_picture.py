@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import queue
+import string
 import threading
 import time
 import urllib.error
 import urllib.request
 from base64 import b64encode
-from http.client import HTTPException
+from http.client import HTTPException, InvalidURL
 from typing import Any
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from streamdepth.core.errors import SourceOpenError, SourceTimeoutError, StreamDepthError
+from streamdepth.sources.network_address import ESCAPES, NetworkAddress
 from streamdepth.utils.redact import redact_text
 
 _MAX_BYTES = 256 * 2**20
@@ -28,9 +30,11 @@ _MAX_SECONDS = 300.0
 def download_picture(address: str, name: str) -> bytes:
     """Returns the bytes at an http(s) address; `name` is the address without secrets, for messages.
 
-    Raises SourceOpenError, or SourceTimeoutError when the server does not answer within 10 seconds, sends less than
-    16 kB a second after that, or takes longer than 5 minutes.
+    The address may have spaces and letters of any language, as browsers show it. Raises SourceOpenError, or
+    SourceTimeoutError when the server does not answer within 10 seconds, sends less than 16 kB a second after that, or
+    takes longer than 5 minutes.
     """
+    NetworkAddress(address, "tcp", _TIMEOUT_SECONDS).check_password()
     # On a thread of its own: a server that sends a header's letters one by one, or a resolver that hangs, ends no wait.
     download = _Download(address, name)
     threading.Thread(target=download.run, name="picture download", daemon=True).start()
@@ -83,7 +87,10 @@ class _Download:
                     data += chunk
                     self.received = len(data)
                 if missing := answer.length:
-                    raise HTTPException(f"the connection ended {missing} bytes too early")
+                    raise SourceOpenError(
+                        f"{self._name} is cut off: the connection ended {missing} bytes too early; try again",
+                        code="cut-off",
+                    )
         except TimeoutError:
             raise SourceTimeoutError(f"{self._name} did not answer within {_TIMEOUT_SECONDS:g} seconds") from None
         except urllib.error.HTTPError as error:
@@ -92,10 +99,7 @@ class _Download:
             raise SourceOpenError(f"{self._name} cannot be fetched: {error.code} {error.reason}", code=code) from None
         except (OSError, ValueError, HTTPException) as error:
             # `from None`: some of these errors quote the address, and with it a password.
-            reason = getattr(error, "reason", None) or type(error).__name__
-            raise SourceOpenError(
-                f"{self._name} cannot be fetched: {redact_text(str(reason))}; check the address"
-            ) from None
+            raise SourceOpenError(f"{self._name} cannot be fetched: {_reason(error)}; check the address") from None
         if len(data) > _MAX_BYTES:
             raise SourceOpenError(
                 f"{self._name} is larger than the {_MAX_BYTES // 2**20} MiB allowed for one picture", code="too-large"
@@ -103,11 +107,27 @@ class _Download:
         return bytes(data)
 
 
+def _reason(error: Exception) -> str:
+    """Returns the reason of a failed download, without secrets."""
+    if isinstance(error, (ValueError, InvalidURL)):  # these quote parts of the address
+        return f"the address is not valid; special characters of a user name or password are written as {ESCAPES}"
+    return redact_text(str(getattr(error, "reason", None) or error) or type(error).__name__)
+
+
 def _request(address: str) -> urllib.request.Request:
-    """Returns a request in which `user:password@` has become a header, as urllib does not understand it."""
+    """Returns a request for an address as browsers show it, with spaces and letters of any language.
+
+    `user:password@` becomes a header, as urllib does not understand it.
+    """
     parts = urlsplit(address)
     user, _, host = parts.netloc.rpartition("@")
-    request = urllib.request.Request(urlunsplit(parts._replace(netloc=host)), headers={"User-Agent": "streamdepth"})
+    escaped = parts._replace(
+        netloc=host if host.isascii() else host.encode("idna").decode(),
+        path=quote(parts.path, safe=string.punctuation),
+        query=quote(parts.query, safe=string.punctuation),
+        fragment="",
+    )
+    request = urllib.request.Request(urlunsplit(escaped), headers={"User-Agent": "streamdepth"})
     if user:
         request.add_unredirected_header("Authorization", "Basic " + b64encode(unquote(user).encode()).decode())
     return request

@@ -13,11 +13,24 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
+from streamdepth.utils.cut_passwords import is_media_name, is_plain_host, may_be_cut
+
 # Colons and slashes may be escaped, as in libavfilter (`movie=http\\://`) or in JSON (`http:\/\/`). The bounds on
 # lengths keep every search linear.
 _SCHEME = r"[a-z][a-z0-9+.-]{1,20}\\*:(?:\\*/)+"
 _SCHEME_PATTERN = re.compile(f"({_SCHEME})", re.IGNORECASE)
 _ADDRESS = re.compile(rf"{_SCHEME}\S+", re.IGNORECASE)
+_PLACEHOLDER = "USER:PASSWORD@"
+"""The user and password of an address that shows how one is written."""
+_SPACED_PASSWORD = re.compile(
+    rf"""({_SCHEME})(?!{_PLACEHOLDER})([^\s/?#@:'"]{{1,64}}\\*:(?:(?!://)[^'"\n]){{0,64}})@(?=[\w\[])([^\s'"]*)""",
+    re.IGNORECASE,
+)
+"""An address whose password may have spaces: the scheme, the user and password, and the host with what follows."""
+_BARE_USER = r"(?!(?:lavfi|screen|camera|mailto):)[\w.+%-]{1,64}:[^\s'\"/\\@]"
+_BARE_ADDRESS = re.compile(rf"{_BARE_USER}[^@]*@")
+_BARE_ADDRESS_IN_TEXT = re.compile(rf"""(?<![^\s'"(]){_BARE_USER}[^\s'"@]{{0,64}}@[^\s'"]+""")
+"""The user, password and host of an address whose scheme was forgotten."""
 _PASSWORDS = r"pass(?:word|wd|phrase)?|pwd|token|secret|credentials?"
 _SECRETS = (
     rf"{_PASSWORDS}|pw|psw|access|key|auth|sig(?:nature)?|hmac|hdn[a-z]{{1,2}}|policy|jwt|user(?:name)?|usr|login|hash|ticket|"
@@ -47,8 +60,6 @@ _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,}")
 _LEAST_RANDOM_CHARACTERS, _LEAST_CHANGES = 24, 0.45
 """Length of a text in base64url, and share of its neighbors that differ in kind: 0.6 in random texts, 0.3 in names."""
 _STREAM_SCHEMES = ("rtsp", "rtsps", "rtspt", "http", "https", "ws", "wss", "hls", "srt", "rist", "whip", "whep")
-_PLACEHOLDER = "USER:PASSWORD@"
-"""The user and password of an address that shows how one is written."""
 _MASK = "***"
 
 
@@ -61,7 +72,7 @@ def redact(address: str) -> str:
     'rtsp://camera/live?token=***'
     """
     before, *pieces = _SCHEME_PATTERN.split(address)
-    shown = [_mask_parameters(before)]
+    shown = [_mask_parameters(before if pieces else _remove_bare_user(before))]
     for scheme, rest in _join_split_passwords(list(zip(pieces[::2], pieces[1::2], strict=True))):
         shown += scheme, _mask_rest(re.match(r"[\w+.-]+", scheme)[0].lower(), rest)  # type: ignore[index]
     return "".join(shown)
@@ -75,8 +86,24 @@ def redact_text(text: str) -> str:
     """
     if "=" not in text and "@" not in text and "://" not in text and ":\\/" not in text:
         return text
-    text = _ADDRESS.sub(lambda match: redact(match[0]), text)
+    text = _SPACED_PASSWORD.sub(_remove_spaced_password, text)
+    for pattern in (_ADDRESS, _BARE_ADDRESS_IN_TEXT):
+        text = pattern.sub(lambda match: redact(match[0]), text)
     return _TEXT_PARAMETER.sub(rf"\1{_MASK}", _PARAMETER.sub(rf"\1{_MASK}", text))
+
+
+def _remove_bare_user(address: str) -> str:
+    """Returns an address without a scheme, or the name of a file, without the user and password of an address."""
+    is_file = is_media_name(address) and "/" not in address
+    return _remove_user(address) if _BARE_ADDRESS.match(address) and not is_file else address
+
+
+def _remove_spaced_password(address: re.Match[str]) -> str:
+    """Returns an address without its user and password if these have a space; others as they are."""
+    scheme, user, host = address.groups()
+    authority = re.split(r"[\s/?#]", user, maxsplit=1)[0]
+    is_sentence = authority.rpartition(":")[2].isdigit() and is_plain_host(authority, "")
+    return address[0] if is_sentence or not re.search(r"\s", user) else scheme + host
 
 
 def _join_split_passwords(pieces: list[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -133,12 +160,8 @@ def _remove_user(rest: str) -> str:
     if rest.startswith(_PLACEHOLDER):
         return rest
     before, at, after = rest.rpartition("@")
-    authority = re.split(r"[/?#]", before, maxsplit=1)[0]
-    if not at:
+    if not at or before == _MASK:
         return rest
-    if authority == before:
+    if not re.search(r"[/?#]", before):
         return after
-    port = authority.rpartition(":")[2] if ":" in authority else "0"
-    if "@" not in authority and port.isdigit() and "@" not in before:
-        return rest
-    return f"{_MASK}@{after}"
+    return f"{_MASK}@{after}" if may_be_cut(rest) else rest

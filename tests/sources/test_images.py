@@ -232,6 +232,33 @@ def test_pictures_from_the_web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert time.monotonic() - began < 3
 
 
+@pytest.mark.parametrize(
+    "address", ["a b.png", "bild ü.png", "bild%20%C3%BC.png", "a b.png?q=ä b", "a b.png#teil ü", "50%.png"]
+)
+def test_an_address_is_fetched_as_browsers_show_it(address: str, tmp_path: Path) -> None:
+    for name in ("a b.png", "bild ü.png", "50%.png"):
+        write(tmp_path / name)
+    with http_server.serve(tmp_path) as host:
+        assert read_picture(f"{host}/{address}").shape == (6, 8, 3)
+
+
+def test_a_picture_from_the_web_that_is_cut_off_or_empty_says_so(tmp_path: Path) -> None:
+    head = b"HTTP/1.0 200 OK\r\nContent-Length: 60\r\n\r\n"
+    early = raises_code(SourceOpenError, "cut-off", naming="40 bytes too early")
+    with http_server.dripping(head, b"x" * 10, 0.0, count=2) as host, early:
+        read_picture(f"{host}/a.png")
+    (tmp_path / "empty.png").touch()
+    with http_server.serve(tmp_path) as host, raises_code(SourceOpenError, "empty", naming="0 bytes"):
+        read_picture(f"{host}/empty.png")
+
+
+@pytest.mark.parametrize("address", ["http://u:pass/word@127.0.0.1:1/a.png", "http://u:2024/word@127.0.0.1:1/a.png"])
+def test_a_password_that_cuts_the_address_of_a_picture_is_refused(address: str) -> None:
+    with raises_code(SourceOpenError, "bad-address", naming="%2F for /") as caught:
+        read_picture(address)
+    assert "word@" not in str(caught.value)
+
+
 def test_a_password_goes_to_its_own_host_only(tmp_path: Path) -> None:
     write(tmp_path / "a.png")
     with http_server.serve(tmp_path) as here, http_server.serve(tmp_path) as there:

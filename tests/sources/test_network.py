@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 from helpers import http_server, media, rtsp_server
 from helpers.errors import raises_code
@@ -18,11 +19,13 @@ from helpers.errors import raises_code
 import streamdepth
 from streamdepth.core.errors import ConfigError, SourceLostError, SourceOpenError, SourceTimeoutError
 from streamdepth.core.types import Frame
+from streamdepth.sources.decoder import DecodedFrame
 from streamdepth.sources.frame_converter import FrameConverter
 from streamdepth.sources.looped import LoopedSource
 from streamdepth.sources.network import NetworkSource
 from streamdepth.sources.network_address import NetworkAddress
 from streamdepth.sources.network_connection import explain
+from streamdepth.sources.unsized_file import ReceivedVideo
 from streamdepth.testing import ConstantEstimator
 from streamdepth.utils.redact import redact_text
 
@@ -54,6 +57,8 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     media.write_video(folder / "sound.mp4", audio_offset_seconds=0.0)
     playlist = (folder / "list.m3u8").read_text()
     (folder / "live.m3u8").write_text(playlist.replace("#EXT-X-ENDLIST", ""))
+    media.write_video(folder / "long.ts", count=150, rate=5, container_format="mpegts")
+    media.write_video(folder / "short.ts", count=45, rate=5, container_format="mpegts")
     (folder / "text.mp4").write_text("no video\n" * 100)
     with http_server.serve(folder) as address:
         yield address
@@ -112,6 +117,64 @@ def test_a_stream_of_unknown_length_is_live_unless_told_otherwise(web: str) -> N
     source = NetworkSource(f"{web}/endless.mkv", live=True)
     assert source.open().is_live
     source.close()
+
+
+def test_a_file_of_unknown_length_is_read_to_its_end(web: str) -> None:
+    source = NetworkSource(f"{web}/unsized/a.mp4")
+    assert not source.open().is_live
+    assert increasing(take(source, 20))
+    assert source.read() is None
+
+
+def test_a_file_of_unknown_length_that_is_cut_off_says_so(web: str) -> None:
+    source = NetworkSource(f"{web}/unsized/cut.mp4")
+    source.open()
+    with raises_code(SourceLostError, "cut-off", naming="of 100 frames"):
+        list(iter(source.read, None))
+
+
+@pytest.mark.parametrize(("name", "frames", "requests"), [("long.ts", 150, 1), ("short.ts", 90, 2)])
+def test_a_file_that_was_taken_for_a_live_stream_is_not_read_again_and_again(
+    web: str, name: str, frames: int, requests: int
+) -> None:
+    http_server.logins.clear()
+    source = NetworkSource(f"{web}/unsized/{name}")
+    assert source.open().is_live
+    received: list[Frame] = []
+    with raises_code(SourceLostError, "not-live", naming="network.live=false"):
+        received.extend(frame for frame in iter(source.read, None) if frame)
+    assert (len(received), len(http_server.logins)) == (frames, requests)
+    whole = NetworkSource(f"{web}/unsized/{name}", live=False)
+    whole.open()
+    assert len(list(iter(whole.read, None))) == frames // requests
+
+
+def received(frames: int, seconds_passed: float, *, first_second: int = 0) -> ReceivedVideo:
+    """Returns a connection's video of 10 frames per second, of which the last came after `seconds_passed`."""
+    video, now = ReceivedVideo(), time.monotonic()
+    for index in range(frames):
+        decoded_at = now + seconds_passed * index / frames
+        video.add(DecodedFrame(np.zeros((1, 1, 3), np.uint8), first_second * 10 + index, Fraction(1, 10), decoded_at))
+    return video
+
+
+def test_a_live_stream_is_no_file_though_it_ends_like_one() -> None:
+    """A server of a live stream may send several seconds at once, and close the connection whenever it likes."""
+    in_real_time = received(600, 60)
+    assert not in_real_time.is_of_file(in_real_time)
+    burst, next_burst = received(80, 0.1), received(80, 0.1, first_second=8)
+    assert not next_burst.is_of_file(burst)
+    jumping = ReceivedVideo()
+    for pts in (0, 1, 100_000, 100_001):
+        jumping.add(DecodedFrame(np.zeros((1, 1, 3), np.uint8), pts, Fraction(1, 10), time.monotonic()))
+    assert not jumping.is_of_file(None)
+    assert burst.is_of_file(received(80, 0.1))
+    assert received(600, 3).is_of_file(None)
+
+
+def test_a_page_of_unknown_length_is_no_video(web: str) -> None:
+    with raises_code(SourceOpenError, "no-video", naming="check the path"):
+        NetworkSource(f"{web}/unsized/text.mp4").open()
 
 
 def test_a_playlist_that_goes_on_is_live(web: str) -> None:
@@ -360,7 +423,23 @@ def test_close_ends_the_wait_for_a_lost_stream(cameras: rtsp_server.Server) -> N
 
 
 @pytest.mark.parametrize(
-    "password", ["a#b", "a?b", "a/b", "p@s#s", "p@s/s", "p@s:8/s", "/@", "@/", "8554/x@y", "1@2/3"]
+    "password",
+    [
+        "a#b",
+        "a?b",
+        "a/b",
+        "p@s#s",
+        "p@s/s",
+        "p@s:8/s",
+        "/@",
+        "@/",
+        "8554/x@y",
+        "1@2/3",
+        "2024/spring",
+        "2024?spring",
+        "2024#spring",
+        "20241231/x",
+    ],
 )
 def test_a_password_that_must_be_escaped_is_said_at_once(password: str) -> None:
     with raises_code(SourceOpenError, "bad-address", naming="%23") as caught:
@@ -377,10 +456,25 @@ def test_a_password_that_must_be_escaped_is_said_at_once(password: str) -> None:
         "rtsp://u:p@10.0.0.2/a@b/c",
         "http://social.example/@user/video.mp4",
         "rtsp://u:p%40s%2Fs@cam.local:554/live",
+        "http://host:8080/a@b/c.mp4",
+        "rtsp://host:554/user@site",
+        "http://nas:8096/users/me@example.org/a.mp4",
+        "http://nas:8096/rec@10:30/c.mp4",
+        "http://nas:1984/api/stream.mp4?src=rtsp://u:p@10.0.0.5/live",
     ],
 )
 def test_an_at_sign_in_a_path_is_no_password(address: str) -> None:
     NetworkAddress(address, "tcp", 1.0).check_password()
+
+
+def test_an_address_in_doubt_is_opened_and_its_error_tells_what_to_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(address: str, **kwargs: object) -> None:
+        raise av.error.ConnectionRefusedError(111, "Connection refused", address)
+
+    monkeypatch.setattr(av, "open", refuse)
+    with raises_code(SourceOpenError, "refused", naming="%2F for /") as caught:
+        NetworkSource("rtsp://admin:2024/spring@cam.example.org/live").open()
+    assert "spring" not in str(caught.value)
 
 
 def test_the_example_of_an_address_survives_redaction() -> None:

@@ -132,6 +132,78 @@ def test_redact_hides_unescaped_passwords(secret: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "address",
+    [
+        "rtsp://admin:2024/SECRET@10.0.0.5:554/live",
+        "rtsp://admin:2024/SECRET@camera/live",
+        "rtsp://admin:20241231/SECRET@cam.local/live",
+        "rtsp://admin:8080/SECRET@cam.local/live",
+        "rtsp://john.doe:2024/SECRET@10.0.0.5/live",
+        "http://admin:2024?SECRET@10.0.0.5/live",
+        "http://admin:2024#SECRET@10.0.0.5/live",
+        "rtsp://ad/min:SECRET@10.0.0.5/live",
+        "rtsp://admin:/SECRET@camera/live",
+        "admin:SECRET@127.0.0.1:554/live",
+        "admin:SECRET@camera/live",
+        "admin:SECRET@cam.local",
+        "admin:2024/SECRET@10.0.0.5/live",
+        "rtsp://admin:x SECRET@cam/live",
+        "rtsp://admin:12 SECRET x@cam/live",
+    ],
+)
+def test_a_password_is_hidden_wherever_it_cuts_the_address(address: str) -> None:
+    host = address.rpartition("@")[2]
+    shown = redact(address)
+    assert "SECRET" not in shown
+    assert shown.endswith(host)
+    assert redact(shown) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rtsp://admin:SEC RET@cam/live",
+        "rtsp://admin:12 RET x@cam/live",
+        "admin:RET@cam:554/live",
+        "rtsp://a:1/RET@cam/x",
+    ],
+)
+def test_a_text_that_quotes_an_address_hides_its_password(text: str) -> None:
+    for quoting in (f"cannot open {text}", f"{{'url': '{text}'}}", f"({text}) failed"):
+        shown = redact_text(quoting)
+        assert "RET" not in shown
+        assert "cam" in shown
+        assert redact_text(shown) == shown
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://host:8080/a@b/c.mp4",
+        "rtsp://host:554/user@site",
+        "http://nas:8096/me@home.mp4",
+        "http://10.0.0.5:3000/@user/c@d.mp4",
+        "https://media.example.com:8096/users/me@example.org/a.mp4",
+        "http://host/path?email=a@b.c",
+        "me@home.mp4",
+        "folder/me@home.mp4",
+        "a:b@c.png",
+        "C:/videos/me@home.mp4",
+        "C:\\videos\\me@home.mp4",
+        "lavfi:testsrc2@1=size=64x48",
+    ],
+)
+def test_an_at_sign_that_ends_no_password_stays(address: str) -> None:
+    assert redact(address) == address
+    assert redact_text(f"{address} is lost") == f"{address} is lost"
+
+
+def test_what_follows_an_address_in_a_sentence_stays() -> None:
+    text = "rtsp://cam:554/live is lost (5); write %40 for @, as in rtsp://USER:PASSWORD@HOST/PATH, or see me@2x.png"
+    assert redact_text(text) == text
+
+
+@pytest.mark.parametrize(
     ("text", "shown"),
     [
         ("failed: 'rtsp://u:secret@host/x' (5)", "failed: 'rtsp://host/x' (5)"),

@@ -111,11 +111,11 @@ class FallbackEngine(Engine):
             self._precision_note = f"; {found}"
         else:
             _log.warning(
-                "%s, more than %s; float32 is used instead (--set model.precision_limit=...)",
+                "%s, more than %s; float32 is used in this run (--set model.precision_limit=...)",
                 found,
                 f"{check.limit:.1%}",
             )
-            self._precision_note = f"; {found}, so that float32 is used"
+            self._precision_note = f"; {found}, so that float32 is used in this run"
             self._engine.close()
             self._engine = check.make_float32()
         self._copy_facts()

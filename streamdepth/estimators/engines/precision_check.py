@@ -6,6 +6,7 @@ import json
 import logging
 import math
 import os
+import statistics
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ _log = logging.getLogger(__name__)
 DEFAULT_LIMIT = 0.05
 """Largest accepted `relative_difference`: bfloat16 differs by 0.01 from float32 in the networks known here."""
 _CHECKED_BATCHES = 2
+_RECORDED_RUNS = 5
 _MIN_RELATIVE_SPREAD = 0.1
 
 
@@ -43,28 +45,28 @@ def relative_difference(reduced: FloatArray, exact: FloatArray) -> float:
 
 
 class DifferenceRecord:
-    """A file in the cache folder with the largest difference seen of one network, engine, precision and device.
+    """A file in the cache folder with the differences that the latest runs measured.
 
-    key: names the four in the file's name.
+    key: names a network, engine, precision and device in the file's name.
     """
 
     def __init__(self, key: str) -> None:
         self._path = cache_folder() / "precision" / f"{key}.json"
 
-    def read(self) -> float | None:
-        """Returns the recorded difference; None if there is none, or it cannot be read."""
+    def read(self) -> list[float]:
+        """Returns the largest difference of each run, the latest last; empty if none can be read."""
         try:
-            return float(json.loads(self._path.read_text())["difference"])
+            return [float(difference) for difference in json.loads(self._path.read_text())["differences"]]
         except (OSError, ValueError, KeyError, TypeError):
-            return None
+            return []
 
-    def write(self, difference: float) -> None:
-        """Records the difference. Where that fails, the next run measures it again."""
+    def add(self, difference: float) -> None:
+        """Records the largest difference of a run. Where that fails, the next run measures it again."""
         try:
             make_cache_subfolder(self._path.parent.name)
             handle, name = tempfile.mkstemp(dir=self._path.parent)
             with os.fdopen(handle, "w") as file:
-                json.dump({"difference": difference}, file)
+                json.dump({"differences": [*self.read(), difference][-_RECORDED_RUNS:]}, file)
             Path(name).replace(self._path)
         except OSError as error:
             _log.debug("the difference of reduced precision is not recorded: %s", error)
@@ -73,11 +75,14 @@ class DifferenceRecord:
 class PrecisionCheck:
     """Compares a network's first outputs in reduced precision with float32.
 
+    Odd pictures, such as test patterns, may differ more than all others. So a difference above the limit decides for
+    its own run only, and later runs measure again until most of the latest ones were below it.
+
     Args:
         reference: the network in float32 on the CPU, which nothing else may change.
         make_float32: builds the engine that takes over where the difference is above the limit.
         limit: largest accepted `relative_difference`.
-        record: remembers the result between runs of the program.
+        record: remembers the differences between runs of the program.
     """
 
     def __init__(
@@ -88,15 +93,17 @@ class PrecisionCheck:
         self._differences: list[float] = []
 
     def recorded_difference(self) -> float | None:
-        """Returns the result of an earlier run; None if there is none."""
-        return self._record.read()
+        """Returns the median of earlier runs; None if there is none, or if it is above the limit."""
+        differences = self._record.read()
+        median = statistics.median_high(differences) if differences else math.inf
+        return median if median <= self.limit else None
 
     def compare(self, pixels: Pixels, depth: Pixels) -> float | None:
         """Compares one batch, and returns the largest difference, recorded, once enough is known; None before that."""
         self._differences.append(relative_difference(as_array(depth), self._exact_depth(pixels, depth)))
         if self._differences[-1] <= self.limit and len(self._differences) < _CHECKED_BATCHES:
             return None
-        self._record.write(max(self._differences))
+        self._record.add(max(self._differences))
         return max(self._differences)
 
     def _exact_depth(self, pixels: Pixels, depth: Pixels) -> FloatArray:

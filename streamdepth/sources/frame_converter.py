@@ -84,9 +84,7 @@ class FrameConverter:
         Frames in usual formats are converted when they are first used.
         """
         if frame.interlaced_frame:
-            self._announce(
-                f"{self._name} is interlaced: moving edges show combs; for the best depth add --deinterlace auto"
-            )
+            self.announce_interlaced()
         if self._coded_size is None:
             self._start(frame)
         elif self._coded_size != (frame.width, frame.height):
@@ -114,6 +112,11 @@ class FrameConverter:
                 self._announce(transparency_notice(self._name))
             return image, valid
         return apply_display_matrix(self._rgb(frame, width, height), matrix), None
+
+    def announce_interlaced(self) -> None:
+        self._announce(
+            f"{self._name} is interlaced: moving edges show combs; for the best depth add --deinterlace auto"
+        )
 
     def _fetch(self, frame: av.VideoFrame) -> av.VideoFrame:
         """Copies a frame from the GPU to the CPU, to be converted there."""

@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 from streamdepth.core.errors import SourceOpenError
 from streamdepth.core.track_feed import TrackFeed
 from streamdepth.sources.decoder import Damage, DecodedFrame, FrameDecoder
-from streamdepth.sources.deinterlace import deinterlace
+from streamdepth.sources.deinterlace import deinterlace, stated_parity
 from streamdepth.sources.device_decoding import device_context
 from streamdepth.sources.frame_converter import FrameConverter
 from streamdepth.sources.libav_errors import error_reason
@@ -95,12 +95,16 @@ class TrackDecoder(FrameDecoder):
             converter = FrameConverter(announce, name, self.stream.sample_aspect_ratio)
             self._seek(start_seconds)
             frames = self._decode_frames()
+            parity = stated_parity(self.stream)
             if deinterlaces:
                 frames = deinterlace(
                     frames,
                     lambda: self.stream.time_base or Fraction(1, 90000),
                     lambda: announce(f"{name} is interlaced, and is deinterlaced"),
+                    parity,
                 )
+            elif parity:
+                converter.announce_interlaced()
             super().__init__(frames, name, converter, announce, max_side_px=max_side_px)
         except BaseException:
             self.failure = None  # where it is the error raised, its traceback refers to this decoder

@@ -178,8 +178,16 @@ def test_anamorphic_and_rotated(tmp_path: Path) -> None:
     assert (info.width, info.height) == (48, 128)
 
 
-def test_interlaced_is_announced(tmp_path: Path) -> None:
-    source = FileSource(media.write_video(tmp_path / "i.mp4", count=3, interlaced=True))
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("i.mp4", {"interlaced": True}),
+        ("i.mkv", {"field_order": 2, "codec": "ffv1"}),
+        ("i.mov", {"field_order": 2, "codec": "mjpeg", "pixel_format": "yuvj420p"}),
+    ],
+)
+def test_interlaced_is_announced(tmp_path: Path, name: str, settings: dict) -> None:
+    source = FileSource(media.write_video(tmp_path / name, count=3, **settings))
     assert len(read_all(source)) == 3
     assert ["interlaced" in notice for notice in source.notices] == [True]
 

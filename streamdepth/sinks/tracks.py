@@ -145,11 +145,10 @@ class TrackCopier:
     def _announce_other_tracks(self, has_timecode: bool) -> None:
         has_chapters = bool(self._input.chapters())
         others = [
-            f"{stream.type} track {stream.index} ({_codec_name(stream)})"
+            f"{_kind(stream)} {stream.index} ({_codec_name(stream)})"
             for stream in self._input.streams
             if stream.type not in _COPIED_TYPES
             and stream is not self._video
-            and not stream.disposition & Disposition.attached_pic
             and not (has_timecode and _has_timecode(stream))
             and not (has_chapters and _codec_name(stream) == "bin_data")  # QuickTime stores chapters as a track
         ]
@@ -308,6 +307,10 @@ def _end_of_frame(last: Fraction, pictures: Iterable[tuple[Fraction, Fraction]])
     if later:
         return min(later), True
     return next((time + duration for time, duration in pictures if time == last and duration), None), False
+
+
+def _kind(stream: Stream) -> str:
+    return "cover picture" if stream.disposition & Disposition.attached_pic else f"{stream.type} track"
 
 
 def _codec_name(stream: Stream) -> str:

@@ -85,6 +85,8 @@ class FrameConverter:
         """
         if frame.interlaced_frame:
             self.announce_interlaced()
+        if _has_captions(frame):
+            self._announce(f"{self._name}: the captions within its pictures (EIA-608/708) are left out")
         if self._coded_size is None:
             self._start(frame)
         elif self._coded_size != (frame.width, frame.height):
@@ -289,6 +291,10 @@ def yuv_matrix_and_range(frame: av.VideoFrame) -> tuple[Colorspace | None, Color
     untagged = Colorspace.ITU709 if frame.height >= _HD_LINES else Colorspace.ITU601
     full = frame.color_range == ColorRange.JPEG or pixel_format.name.startswith("yuvj")
     return _YUV_MATRICES.get(frame.colorspace, untagged), ColorRange.JPEG if full else ColorRange.MPEG
+
+
+def _has_captions(frame: av.VideoFrame) -> bool:
+    return "A53_CC" in SideDataContainer(frame)  # type: ignore[call-arg]  # as in display_matrix
 
 
 def display_matrix(frame: av.VideoFrame) -> Matrix | None:

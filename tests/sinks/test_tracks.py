@@ -145,6 +145,19 @@ def test_tracks_of_data_and_other_pictures_are_announced_in_one_sentence(tmp_pat
     assert "track 2 (klv)" in notice
 
 
+def test_a_cover_picture_is_announced(tmp_path: Path) -> None:
+    source = tmp_path / "in.mkv"
+    cover = write_video(tmp_path / "cover.jpg", count=1, codec="mjpeg", pixel_format="yuvj420p").read_bytes()
+    with av.open(str(source), "w") as container:
+        video = container.add_stream("libx264", rate=25, width=64, height=48, pix_fmt="yuv420p")
+        container.add_attachment("cover.jpg", "image/jpeg", cover)
+        container.mux(video.encode(av.VideoFrame.from_ndarray(moving(64, 48, 0))))
+        container.mux(video.encode(None))
+    sink = convert(source, tmp_path / "out.mkv")
+    assert kinds(sink.path) == ["video"]
+    assert sum("left out" in notice and "cover picture 1 (mjpeg)" in notice for notice in sink.notices) == 1
+
+
 DJI = "F/2.8, SS 206.14, ISO 100, EV 0, GPS (149.0251, -20.2533, 16), D 24.92m, H 6.00m, H.S 15.10m/s"
 BRACKETS = "[iso : 110] [shutter : 1/200.0] [latitude: 22.53252] [longitude: 113.94270] [rel_alt: 1.300]"
 

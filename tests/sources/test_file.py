@@ -522,3 +522,16 @@ def test_pixels_that_change_their_shape_midway_are_announced(tmp_path: Path) -> 
     source = FileSource(path)
     assert {frame.size for frame in read_all(source)} == {(64, 48)}
     assert sum("from 1:1 to 4:3" in notice for notice in source.notices) == 1
+
+
+def test_captions_within_the_pictures_are_announced(tmp_path: Path) -> None:
+    """Captions of American television are SEI messages between the pictures of H.264 (ATSC A/53)."""
+    plain = media.write_video(tmp_path / "in.h264", count=2, options={"bf": "0"})
+    text = b"\xb5\x00\x31GA94" + bytes([3, 0x42, 0xFF]) + bytes([0xFC, 0x94, 0x2C]) * 2 + b"\xff"
+    captioned = tmp_path / "cc.h264"
+    message = b"\x00\x00\x00\x01\x06" + bytes([4, len(text)]) + text + b"\x80"
+    captioned.write_bytes(message + plain.read_bytes())
+    for path, expected in ((plain, 0), (captioned, 1)):
+        source = FileSource(path)
+        assert len(read_all(source)) == 2
+        assert sum("captions" in notice for notice in source.notices) == expected

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
@@ -17,6 +16,7 @@ from av.stream import DataStream, Discard, Disposition
 from streamdepth.core.track_feed import PictureTime, TrackFeed, picture_time
 from streamdepth.sinks.copied_tracks import add_track, can_hold
 from streamdepth.sinks.depth_facts import TAG
+from streamdepth.sinks.timecode import advance_timecode, find_timecode
 from streamdepth.utils.containers import main_video_stream, open_media_file
 from streamdepth.utils.location_tags import is_location_tag, is_location_text
 from streamdepth.utils.media_clock import MediaClock
@@ -35,8 +35,6 @@ _MAX_PAUSE_SECONDS = 3600
 _PICTURES_REMEMBERED = 1000
 _COPIED_TYPES = ("audio", "subtitle", "attachment")
 _LOCATION_NOTICE = "the position where the input was recorded is left out; to keep it: --set video.keep_location=true"
-_TIMECODE = re.compile(r"\d+:\d\d:\d\d[:;.]\d+")
-"""Hours, minutes, seconds and frames; a semicolon or point before the frames marks drop-frame timecode."""
 _NOT_COPIED_TAGS = {"encoder", "duration", "major_brand", "minor_version", "compatible_brands", TAG.lower()}
 """Tags that describe the old file's container, or its depth, not its content."""
 
@@ -75,6 +73,8 @@ class TrackCopier:
         self._input: InputContainer = origin.container if isinstance(origin, TrackFeed) else open_media_file(origin)
         self._video = main_video_stream(self._input)
         self._targets = {source.index: target for source, target in self._add_tracks()}
+        clock = None if self._feed else MediaClock(self._input)
+        self._start_seconds = clock.start_seconds if clock else self._feed.start_seconds if self._feed else Fraction(0)
         has_timecode = self._copy_timecode(video)
         self._announce_other_tracks(has_timecode)
         self.has_timed_tracks = any(self._input.streams[i].type != "attachment" for i in self._targets)
@@ -83,8 +83,6 @@ class TrackCopier:
         """The source's pictures that were read last."""
         self._ahead: deque[Packet[Stream]] = deque()
         """Packets that were read and are not yet copied."""
-        clock = None if self._feed else MediaClock(self._input)
-        self._start_seconds = clock.start_seconds if clock else self._feed.start_seconds if self._feed else Fraction(0)
         self._take = self._feed.take if self._feed else partial(next, self._read(clock), None)
         output.metadata.update(self._tags(self._input.metadata))
         if not keep_location and self._has_location():
@@ -125,23 +123,32 @@ class TrackCopier:
         holders = [self._input.metadata, *(stream.metadata for stream in self._input.streams)]
         return any(is_location_tag(key, value) for tags in holders for key, value in tags.items())
 
-    def _copy_timecode(self, video: VideoStream) -> bool:
-        """Copies the timecode of the first picture into the output; False where there is none to copy."""
-        streams = [stream for stream in (self._video, *self._input.streams.data) if stream is not None]
-        timecodes = (value for stream in streams for key, value in stream.metadata.items() if key.lower() == "timecode")
-        timecode = next((text for text in timecodes if _TIMECODE.fullmatch(text)), None)
-        if timecode:
-            video.metadata["timecode"] = timecode
-        return timecode is not None
+    def _copy_timecode(self, output: VideoStream) -> bool:
+        """Writes the timecode of the first picture into the output. Returns True if the input has one."""
+        video = self._video
+        timecode = find_timecode((video, *self._input.streams.data)) if video else None
+        if video is None or timecode is None:
+            return False
+        new_rate = output.average_rate or Fraction(25)
+        rate = video.average_rate or new_rate
+        if round(rate) == round(new_rate):
+            begin = (video.start_time or 0) * (video.time_base or Fraction(0)) - self._start_seconds
+            skipped = max(0, round((self._clip_start - begin) * rate))
+            output.metadata["timecode"] = advance_timecode(timecode, skipped, rate)
+        else:
+            self._on_notice(
+                f"the timecode is left out: it numbers {float(rate):g} frames per second, and the output has "
+                f"{float(new_rate):g}"
+            )
+        return True
 
     def _announce_other_tracks(self, has_timecode: bool) -> None:
         has_chapters = bool(self._input.chapters())
         others = [
-            f"{stream.type} track {stream.index} ({_codec_name(stream)})"
+            f"{_kind(stream)} {stream.index} ({_codec_name(stream)})"
             for stream in self._input.streams
             if stream.type not in _COPIED_TYPES
             and stream is not self._video
-            and not stream.disposition & Disposition.attached_pic
             and not (has_timecode and _has_timecode(stream))
             and not (has_chapters and _codec_name(stream) == "bin_data")  # QuickTime stores chapters as a track
         ]
@@ -300,6 +307,10 @@ def _end_of_frame(last: Fraction, pictures: Iterable[tuple[Fraction, Fraction]])
     if later:
         return min(later), True
     return next((time + duration for time, duration in pictures if time == last and duration), None), False
+
+
+def _kind(stream: Stream) -> str:
+    return "cover picture" if stream.disposition & Disposition.attached_pic else f"{stream.type} track"
 
 
 def _codec_name(stream: Stream) -> str:

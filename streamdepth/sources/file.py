@@ -25,6 +25,9 @@ from streamdepth.utils.media_clock import MediaClock
 from streamdepth.utils.redact import redact
 
 _HEAD_BYTES = 65536
+_SIGNATURE_BYTES, _MAX_INDEX_BYTES = 8, 64_000_000
+_SINGLE_FORMATS = {"mov", "flv", "asf"}
+"""Formats of which FFmpeg reads only the first file where several are joined."""
 
 
 class FileSource(DecodedSource[TrackDecoder]):
@@ -152,6 +155,16 @@ class FileSource(DecodedSource[TrackDecoder]):
                 raise SourceOpenError(f"{self.name} was left before its first picture", code="interrupted") from error
             raise _unreadable_error(self.name, error_reason(error)) from error
 
+    def _finish(self, decoder: TrackDecoder) -> None:
+        path = self.path if self._pipe is None else self._pipe.stored_path
+        is_single = decoder.container.format.name.split(",")[0] in _SINGLE_FORMATS
+        if path and is_single and not self.interrupted.is_set() and _has_second_file(path, decoder.end_position):
+            self.add_notice(
+                f"{self.name} is several recordings joined byte by byte, of which only the first can be read; give "
+                "them one by one, or join them with ffmpeg's concat demuxer"
+            )
+        super()._finish(decoder)
+
     def close(self) -> None:
         super().close()
         self._release_pipe()
@@ -201,6 +214,19 @@ def _check_content(path: Path) -> None:
 def _read_head(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(_HEAD_BYTES)
+
+
+def _has_second_file(path: Path, end: int) -> bool:
+    """True if a file's first bytes come again after the byte at which its last packet ends.
+
+    Between the two there can be the first one's index.
+    """
+    if not end:
+        return False
+    with path.open("rb") as file:
+        signature = file.read(_SIGNATURE_BYTES)
+        file.seek(end)
+        return signature in file.read(_MAX_INDEX_BYTES)
 
 
 def _open_container(path: Path, name: str) -> InputContainer:

@@ -84,9 +84,9 @@ class FrameConverter:
         Frames in usual formats are converted when they are first used.
         """
         if frame.interlaced_frame:
-            self._announce(
-                f"{self._name} is interlaced: moving edges show combs; for the best depth add --deinterlace auto"
-            )
+            self.announce_interlaced()
+        if _has_captions(frame):
+            self._announce(f"{self._name}: the captions within its pictures (EIA-608/708) are left out")
         if self._coded_size is None:
             self._start(frame)
         elif self._coded_size != (frame.width, frame.height):
@@ -114,6 +114,11 @@ class FrameConverter:
                 self._announce(transparency_notice(self._name))
             return image, valid
         return apply_display_matrix(self._rgb(frame, width, height), matrix), None
+
+    def announce_interlaced(self) -> None:
+        self._announce(
+            f"{self._name} is interlaced: moving edges show combs; for the best depth add --deinterlace auto"
+        )
 
     def _fetch(self, frame: av.VideoFrame) -> av.VideoFrame:
         """Copies a frame from the GPU to the CPU, to be converted there."""
@@ -286,6 +291,10 @@ def yuv_matrix_and_range(frame: av.VideoFrame) -> tuple[Colorspace | None, Color
     untagged = Colorspace.ITU709 if frame.height >= _HD_LINES else Colorspace.ITU601
     full = frame.color_range == ColorRange.JPEG or pixel_format.name.startswith("yuvj")
     return _YUV_MATRICES.get(frame.colorspace, untagged), ColorRange.JPEG if full else ColorRange.MPEG
+
+
+def _has_captions(frame: av.VideoFrame) -> bool:
+    return "A53_CC" in SideDataContainer(frame)  # type: ignore[call-arg]  # as in display_matrix
 
 
 def display_matrix(frame: av.VideoFrame) -> Matrix | None:

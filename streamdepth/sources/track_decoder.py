@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 from streamdepth.core.errors import SourceOpenError
 from streamdepth.core.track_feed import TrackFeed
 from streamdepth.sources.decoder import Damage, DecodedFrame, FrameDecoder
-from streamdepth.sources.deinterlace import deinterlace
+from streamdepth.sources.deinterlace import deinterlace, stated_parity
 from streamdepth.sources.device_decoding import device_context
 from streamdepth.sources.frame_converter import FrameConverter
 from streamdepth.sources.libav_errors import error_reason
@@ -81,6 +81,9 @@ class TrackDecoder(FrameDecoder):
         self._feed, self._sound = feed, sound
         self._read_started_at = time.monotonic()
         self._end_seconds, self._packets_read = 0.0, 0
+        self.end_position = 0
+        """The byte of the file at which the packets read so far end; 0 where the format does not tell it."""
+        self._pixel_aspect: Fraction | None = None
         self._has_seen_keyframe = self._is_last_corrupt = self._has_seeked = False
         try:
             self.stream = _video_stream(container, name)
@@ -95,12 +98,16 @@ class TrackDecoder(FrameDecoder):
             converter = FrameConverter(announce, name, self.stream.sample_aspect_ratio)
             self._seek(start_seconds)
             frames = self._decode_frames()
+            parity = stated_parity(self.stream)
             if deinterlaces:
                 frames = deinterlace(
                     frames,
                     lambda: self.stream.time_base or Fraction(1, 90000),
                     lambda: announce(f"{name} is interlaced, and is deinterlaced"),
+                    parity,
                 )
+            elif parity:
+                converter.announce_interlaced()
             super().__init__(frames, name, converter, announce, max_side_px=max_side_px)
         except BaseException:
             self.failure = None  # where it is the error raised, its traceback refers to this decoder
@@ -161,12 +168,25 @@ class TrackDecoder(FrameDecoder):
                 self.undecodable_count += 1  # it would take very long
                 continue
             try:
-                yield from self._context.decode(packet)
+                frames = self._context.decode(packet)
+                if frames:
+                    self._announce_new_aspect()
+                yield from frames
             except EndOfStream:
                 return
             except (FFmpegError, ValueError):
                 # A recording that starts between keyframes cannot be decoded up to the first one; nothing is damaged.
                 self.undecodable_count += self._has_seen_keyframe
+
+    def _announce_new_aspect(self) -> None:
+        aspect = self._context.sample_aspect_ratio or Fraction(1)
+        first = self._pixel_aspect = self._pixel_aspect or aspect
+        if aspect != first:
+            old, new = (f"{ratio.numerator}:{ratio.denominator}" for ratio in (first, aspect))
+            self._announce(
+                f"{self.name}: the pixel aspect ratio changes in mid-stream, from {old} to {new}; all pictures are "
+                "scaled to the size of the first one, so that later ones look stretched"
+            )
 
     def _read_packets(self) -> Iterator[Any]:
         """Yields the packets of the video track, then None, which flushes the decoder after a failure."""
@@ -215,6 +235,8 @@ class TrackDecoder(FrameDecoder):
         if timestamps:
             end = (max(timestamps) + (packet.duration or 0)) * packet.time_base
             self._end_seconds = max(self._end_seconds, float(end))
+        if packet.pos is not None:
+            self.end_position = max(self.end_position, packet.pos + packet.size)
 
     @property
     def missing_count(self) -> int:

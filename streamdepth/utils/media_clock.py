@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+import av
 from av.error import FFmpegError
 
 from streamdepth.utils.containers import main_video_stream
@@ -212,11 +213,23 @@ class MediaClock:
                 self._ends[packet.stream.index] = max(end, self._ends.get(packet.stream.index, end))
             yield self._shift(packet, section)
 
-    @staticmethod
-    def _shift(packet: Packet[Any], section: _Section) -> Packet[Any]:
+    def _shift(self, packet: Packet[Any], section: _Section) -> Packet[Any]:
+        if packet.is_discard and self.has_jumps:  # FFmpeg discards fragments of MP4 whose times were there before
+            packet = _copy_to_keep(packet)
         ticks = round((section.offset or 0) / packet.time_base) if section.offset else 0
         if ticks and packet.pts is not None:
             packet.pts += ticks
         if ticks and packet.dts is not None:
             packet.dts += ticks
         return packet
+
+
+def _copy_to_keep(packet: Packet[Any]) -> Packet[Any]:
+    """Returns a copy of a packet without the mark that makes decoders discard its frame."""
+    copy: Packet[Any] = av.Packet(packet.size)
+    copy.update(packet)
+    copy.stream, copy.time_base, copy.is_keyframe = packet.stream, packet.time_base, packet.is_keyframe
+    copy.pts, copy.dts, copy.duration = packet.pts, packet.dts, packet.duration
+    for data in packet.iter_sidedata():
+        copy.set_sidedata(data)
+    return copy

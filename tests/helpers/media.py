@@ -78,6 +78,7 @@ def write_video(
     transfer: ColorTrc | None = None,
     primaries: ColorPrimaries | None = None,
     interlaced: bool = False,
+    field_order: int | None = None,
     audio_offset_seconds: float | None = None,
     subtitles: Sequence[tuple[float, float, str]] = (),
     metadata: dict[str, str] | None = None,
@@ -88,8 +89,8 @@ def write_video(
 
     `times`: timestamps in milliseconds, for a variable frame rate. `rotation`: degrees counter-clockwise, 0 to 270, in
     the container's display matrix. `tagged` False: colors are converted as asked, but the file does not say so.
-    `aspect`: shape of a pixel. `audio_offset_seconds`: adds a sound track that begins so late. `subtitles`: (start,
-    end, text) in seconds.
+    `aspect`: shape of a pixel. `field_order`: libav's AVFieldOrder, for the container to state.
+    `audio_offset_seconds`: adds a sound track that begins so late. `subtitles`: (start, end, text) in seconds.
     """
     images = images or [moving(*size, i) for i in range(count if times is None else len(times))]
     with av.open(str(path), "w", format=container_format, options=container_options or {}) as container:
@@ -106,6 +107,8 @@ def write_video(
             _tag(stream, colorspace, full_range, transfer, primaries)
         if interlaced:
             stream.codec_context.flags |= Flags.interlaced_dct
+        if field_order is not None:
+            stream.codec_context.field_order = field_order
         if rotation is not None or mirrored:
             stream.set_display_rotation(rotation or 0, hflip=mirrored)
         sound = None if audio_offset_seconds is None else container.add_stream("aac", rate=48000, layout="mono")

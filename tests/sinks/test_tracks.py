@@ -11,9 +11,12 @@ import pytest
 from helpers.media import moving, write_video
 from helpers.sink_data import MODEL
 
+import streamdepth
 from streamdepth.core.types import DepthFrame, DepthKind
+from streamdepth.sinks.timecode import advance_timecode
 from streamdepth.sinks.video import VideoSink
 from streamdepth.sources.file import FileSource
+from streamdepth.testing import ConstantEstimator
 
 UNKNOWN = {".mov": {b"mp4a": b"apac", b"esds": b"dapa"}, ".mkv": {b"A_AAC": b"A_ODD"}}
 """Bytes to replace in a file with AAC, so that the sound's format is unknown."""
@@ -82,6 +85,36 @@ def test_the_timecode_is_copied(timecode: str, suffix: str, tmp_path: Path) -> N
     assert sink.notices == []
 
 
+@pytest.mark.parametrize("start", [None, 0.1])
+def test_the_timecode_is_that_of_the_first_picture_of_a_clip(start: float | None, tmp_path: Path) -> None:
+    source, out = write_with_timecode(tmp_path / "in.mov", "10:00:59;27"), tmp_path / "out.mov"
+    streamdepth.convert(source, out, model=ConstantEstimator(), start=start, end=0.15)
+    with av.open(str(out)) as container:
+        assert container.streams.video[0].metadata["timecode"] == ("10:01:00;02" if start else "10:00:59;27")
+
+
+def test_a_timecode_that_numbers_other_frames_is_left_out(tmp_path: Path) -> None:
+    source, out = write_with_timecode(tmp_path / "in.mov", "10:21:33:07"), tmp_path / "out.mov"
+    result = streamdepth.convert(source, out, model=ConstantEstimator(), fps=12)
+    assert any("timecode is left out" in notice for notice in result.notices)
+    with av.open(str(out)) as container:
+        assert "timecode" not in container.streams.video[0].metadata
+
+
+@pytest.mark.parametrize(
+    ("timecode", "frames", "fps", "expected"),
+    [
+        ("10:21:33:07", 25, Fraction(25), "10:21:34:07"),
+        ("23:59:59:23", 1, Fraction(24000, 1001), "00:00:00:00"),
+        ("00:09:59;29", 1, Fraction(30000, 1001), "00:10:00;00"),
+        ("00:00:00;00", 17982 * 6 + 1800, Fraction(30000, 1001), "01:01:00;02"),
+        ("00:00:59;59", 1, Fraction(60000, 1001), "00:01:00;04"),
+    ],
+)
+def test_timecodes_count_frames(timecode: str, frames: int, fps: Fraction, expected: str) -> None:
+    assert advance_timecode(timecode, frames, fps) == expected
+
+
 def write_with_timecode(path: Path, timecode: str) -> Path:
     with av.open(str(path), "w") as container:
         video = container.add_stream("libx264", rate=Fraction(30000, 1001), width=64, height=48, pix_fmt="yuv420p")
@@ -110,6 +143,19 @@ def test_tracks_of_data_and_other_pictures_are_announced_in_one_sentence(tmp_pat
     (notice,) = sink.notices
     assert "track 1 (h264)" in notice
     assert "track 2 (klv)" in notice
+
+
+def test_a_cover_picture_is_announced(tmp_path: Path) -> None:
+    source = tmp_path / "in.mkv"
+    cover = write_video(tmp_path / "cover.jpg", count=1, codec="mjpeg", pixel_format="yuvj420p").read_bytes()
+    with av.open(str(source), "w") as container:
+        video = container.add_stream("libx264", rate=25, width=64, height=48, pix_fmt="yuv420p")
+        container.add_attachment("cover.jpg", "image/jpeg", cover)
+        container.mux(video.encode(av.VideoFrame.from_ndarray(moving(64, 48, 0))))
+        container.mux(video.encode(None))
+    sink = convert(source, tmp_path / "out.mkv")
+    assert kinds(sink.path) == ["video"]
+    assert sum("left out" in notice and "cover picture 1 (mjpeg)" in notice for notice in sink.notices) == 1
 
 
 DJI = "F/2.8, SS 206.14, ISO 100, EV 0, GPS (149.0251, -20.2533, 16), D 24.92m, H 6.00m, H.S 15.10m/s"

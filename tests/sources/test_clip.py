@@ -164,9 +164,18 @@ def woven(count: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
     return first, both
 
 
-def test_deinterlacing_removes_the_combs_and_keeps_number_and_times(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("i.mp4", {"interlaced": True, "options": {"crf": "1"}}),
+        ("i.mkv", {"field_order": 3, "codec": "ffv1"}),
+        ("i.mov", {"field_order": 3, "codec": "mjpeg", "pixel_format": "yuvj444p", "options": {"qmax": "2"}}),
+    ],
+)
+def test_deinterlacing_removes_the_combs_and_keeps_number_and_times(tmp_path: Path, name: str, settings: dict) -> None:
+    """Field order 3 is libav's for bottom first."""
     truth, interlaced = woven(10)
-    path = media.write_video(tmp_path / "i.mp4", images=interlaced, interlaced=True, options={"crf": "1"})
+    path = media.write_video(tmp_path / name, images=interlaced, **settings)
     _, before = read_all(FileSource(path))
     source = FileSource(path, deinterlaces=True)
     _, after = read_all(source)

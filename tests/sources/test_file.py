@@ -178,8 +178,16 @@ def test_anamorphic_and_rotated(tmp_path: Path) -> None:
     assert (info.width, info.height) == (48, 128)
 
 
-def test_interlaced_is_announced(tmp_path: Path) -> None:
-    source = FileSource(media.write_video(tmp_path / "i.mp4", count=3, interlaced=True))
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("i.mp4", {"interlaced": True}),
+        ("i.mkv", {"field_order": 2, "codec": "ffv1"}),
+        ("i.mov", {"field_order": 2, "codec": "mjpeg", "pixel_format": "yuvj420p"}),
+    ],
+)
+def test_interlaced_is_announced(tmp_path: Path, name: str, settings: dict) -> None:
+    source = FileSource(media.write_video(tmp_path / name, count=3, **settings))
     assert len(read_all(source)) == 3
     assert ["interlaced" in notice for notice in source.notices] == [True]
 
@@ -476,3 +484,54 @@ def test_an_error_of_pyav_on_opening_is_explained(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(av, "open", lambda *a, **k: (_ for _ in ()).throw(ValueError("no such thing")))
     with raises_code(SourceOpenError, "unknown-format", naming="no such thing"):
         FileSource(path).open()
+
+
+FRAGMENTED = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+
+
+def test_joined_fragments_are_read_to_the_last_frame(tmp_path: Path) -> None:
+    """FFmpeg marks fragments to be discarded whose times were there before."""
+    images = [np.full((48, 64, 3), 20 * i, np.uint8) for i in range(12)]
+    part = media.write_video(tmp_path / "a.mp4", images=images, options={"g": "6"}, container_options=FRAGMENTED)
+    path = tmp_path / "joined.mp4"
+    path.write_bytes(part.read_bytes() * 2)
+    frames = read_all(FileSource(path))
+    assert [round(frame.time * 25) for frame in frames] == list(range(24))
+    levels = [frame.image.mean() for frame in frames]
+    np.testing.assert_allclose(levels, [20 * i for i in range(12)] * 2, atol=3)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("suffix", [".mp4", ".flv", ".wmv"])
+def test_joined_files_that_cannot_be_read_on_are_announced(tmp_path: Path, suffix: str, count: int) -> None:
+    codec = "mpeg4" if suffix == ".wmv" else "libx264"
+    part = media.write_video(tmp_path / f"a{suffix}", count=5, codec=codec)
+    path = tmp_path / f"joined{suffix}"
+    path.write_bytes(part.read_bytes() * count)
+    source = FileSource(path)
+    assert len(read_all(source)) == 5
+    assert sum("only the first can be read" in notice for notice in source.notices) == count - 1
+
+
+def test_pixels_that_change_their_shape_midway_are_announced(tmp_path: Path) -> None:
+    path = tmp_path / "joined.ts"
+    with path.open("wb") as whole:
+        for aspect in (Fraction(1), Fraction(4, 3)):
+            part = media.write_video(tmp_path / "part.ts", count=4, codec="mpeg2video", aspect=aspect)
+            whole.write(part.read_bytes())
+    source = FileSource(path)
+    assert {frame.size for frame in read_all(source)} == {(64, 48)}
+    assert sum("from 1:1 to 4:3" in notice for notice in source.notices) == 1
+
+
+def test_captions_within_the_pictures_are_announced(tmp_path: Path) -> None:
+    """Captions of American television are SEI messages between the pictures of H.264 (ATSC A/53)."""
+    plain = media.write_video(tmp_path / "in.h264", count=2, options={"bf": "0"})
+    text = b"\xb5\x00\x31GA94" + bytes([3, 0x42, 0xFF]) + bytes([0xFC, 0x94, 0x2C]) * 2 + b"\xff"
+    captioned = tmp_path / "cc.h264"
+    message = b"\x00\x00\x00\x01\x06" + bytes([4, len(text)]) + text + b"\x80"
+    captioned.write_bytes(message + plain.read_bytes())
+    for path, expected in ((plain, 0), (captioned, 1)):
+        source = FileSource(path)
+        assert len(read_all(source)) == 2
+        assert sum("captions" in notice for notice in source.notices) == expected

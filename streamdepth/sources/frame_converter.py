@@ -6,12 +6,10 @@ import threading
 from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
-from typing import cast
 
 import av
 import numpy as np
 import numpy.typing as npt
-from av.sidedata.sidedata import SideDataContainer
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from streamdepth.core.arrays import GrayImage, Image, Mask
@@ -22,11 +20,14 @@ from streamdepth.sources import hdr
 from streamdepth.sources.deep_picture import DeepImage, deep_color, is_deep
 from streamdepth.sources.device_image import DeviceImage, is_on_device, make_device_picture
 from streamdepth.sources.sample_levels import SampleLevels, to_eight_bits
+from streamdepth.sources.side_data import read_side_data
 from streamdepth.sources.transparency import composite, transparency_notice
 
 Matrix = npt.NDArray[np.int32]
 """(2, 2) [[a, b], [c, d]] with x' = ax + cy, y' = bx + dy: libav's `AV_FRAME_DATA_DISPLAYMATRIX`."""
 
+_UPRIGHT = np.eye(2, dtype=np.int32) << 16
+"""The display matrix of a frame that is shown as decoded: 1 in libav's fixed-point numbers, with 16 binary places."""
 # ACCURATE_RND and FULL_CHR_H_INT gain at most 4 of 255 levels and cost ten times as much.
 _INTERPOLATION = Interpolation.BICUBIC
 _HD_LINES = 720
@@ -290,9 +291,11 @@ def yuv_matrix_and_range(frame: av.VideoFrame) -> tuple[Colorspace | None, Color
 
 def display_matrix(frame: av.VideoFrame) -> Matrix | None:
     """Returns the matrix from decoded (x, y) to shown (x, y); None when the frame is shown as decoded."""
-    # Not `frame.side_data`: it and its frame refer to each other, so that only the garbage collector frees them.
-    data = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]  # its stub leaves __init__ out
-    return None if data is None else np.frombuffer(cast(bytes, data), np.int32).reshape(3, 3)[:2, :2]
+    data = read_side_data(frame, "DISPLAYMATRIX")
+    if data is None:
+        return None
+    matrix = np.frombuffer(data, np.int32).reshape(3, 3)[:2, :2]
+    return None if np.array_equal(matrix, _UPRIGHT) else matrix
 
 
 def apply_display_matrix(image: Image, matrix: Matrix | None) -> Image:

@@ -184,6 +184,19 @@ def _write_subtitles(
         container.mux(packet)
 
 
+def write_packets(path: Path, packets: Sequence[bytes], codec: str, size: tuple[int, int], rate: int = 25) -> Path:
+    """Writes pictures that are encoded already, each a keyframe, and returns `path`."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_mux_stream(codec, rate=rate, width=size[0], height=size[1])
+        for index, data in enumerate(packets):
+            packet = av.Packet(data)
+            packet.stream, packet.time_base = stream, Fraction(1, rate)
+            packet.pts = packet.dts = index
+            packet.is_keyframe = True
+            container.mux(packet)
+    return path
+
+
 def write_sound_only(path: Path) -> Path:
     """Writes a file with a sound track and nothing else."""
     with av.open(str(path), "w") as container:

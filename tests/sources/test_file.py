@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 import threading
@@ -12,10 +13,12 @@ from typing import Any
 
 import av
 import numpy as np
+import PIL.Image
 import pytest
 from av.video.reformatter import ColorPrimaries, Colorspace, ColorTrc
 from helpers import media
 from helpers.errors import raises_code
+from PIL import ExifTags, ImageOps
 
 from streamdepth.core.errors import SourceLostError, SourceOpenError
 from streamdepth.core.types import Frame
@@ -90,6 +93,25 @@ def test_rotation_and_reflection_are_applied(
 def test_reflection_after_a_quarter_turn(tmp_path: Path) -> None:
     source = FileSource(media.write_video(tmp_path / "r.mp4", size=(80, 48), count=2, rotation=90, mirrored=True))
     assert corners(read_all(source)[0].image) == ["bottom right", "top right", "bottom left", "top left"]
+
+
+def jpeg_with_exif(image: np.ndarray, orientation: int) -> bytes:
+    exif, file = PIL.Image.Exif(), io.BytesIO()
+    exif[ExifTags.Base.Make], exif[ExifTags.Base.Orientation] = "Camera", orientation
+    PIL.Image.fromarray(image).save(file, "JPEG", quality=95, exif=exif)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", [".mjpeg", ".mov", ".avi", ".mkv"])
+def test_motion_jpeg_with_exif_is_shown_as_its_pictures_say(tmp_path: Path, suffix: str, orientation: int) -> None:
+    jpeg = jpeg_with_exif(media.quarters(80, 48), orientation)
+    path = media.write_packets(tmp_path / f"in{suffix}", [jpeg] * 3, "mjpeg", (80, 48))
+    shown = np.asarray(ImageOps.exif_transpose(PIL.Image.open(io.BytesIO(jpeg))))
+    frames = read_all(FileSource(path))
+    assert len(frames) == 3
+    assert [frame.image.shape for frame in frames] == [shown.shape] * 3
+    assert corners(frames[-1].image) == corners(shown)
 
 
 @pytest.mark.parametrize("size", [(63, 47), (1, 1), (48, 80), (17, 200)])

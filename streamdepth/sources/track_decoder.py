@@ -136,7 +136,9 @@ class TrackDecoder(FrameDecoder):
             self.fps, self.time_base, self.has_timestamps = input_fps, 1 / input_fps, False
 
     def no_frame_error(self) -> Exception:
-        if self.failure is not None and not isinstance(self.failure, InvalidDataError):
+        # A multipart form that libav rejects is no damage: its pictures can be read without it.
+        is_rejected = not isinstance(self.failure, InvalidDataError) or self._has_format({"mpjpeg"})
+        if self.failure is not None and is_rejected:
             return self.failure
         return SourceOpenError(
             f"{self.name} has a video track ({self.stream.name}), but none of its pictures can be decoded: it is "

@@ -22,11 +22,12 @@ from streamdepth.sources.decoder import Damage, DecodedFrame, FrameDecoder
 from streamdepth.sources.deinterlace import deinterlace
 from streamdepth.sources.device_decoding import device_context
 from streamdepth.sources.frame_converter import FrameConverter
+from streamdepth.sources.later_tracks import LaterTracks
 from streamdepth.sources.libav_errors import error_reason
 from streamdepth.sources.limits import MAX_SIDE_PX, MAX_VIDEO_PIXELS, check_picture_size, plausible_fps
 from streamdepth.sources.sound import SoundReader
 from streamdepth.sources.untrusted_picture import MAX_SCANS
-from streamdepth.utils.containers import main_video_stream
+from streamdepth.utils.containers import demux, main_video_stream
 from streamdepth.utils.media_clock import MediaClock
 
 _MAX_UNREADABLE_PACKETS = 100
@@ -86,6 +87,7 @@ class TrackDecoder(FrameDecoder):
             self.stream = _video_stream(container, name)
             if feed is not None:
                 feed.video = self.stream
+            self._later_tracks = LaterTracks(self.stream)
             self._context = context = _decoder_context(self.stream, hwaccel)
             coded = self.stream.codec_context
             check_picture_size(name, coded.width, coded.height, max_side_px, MAX_VIDEO_PIXELS)
@@ -202,10 +204,11 @@ class TrackDecoder(FrameDecoder):
 
     def _demux_all(self) -> Iterator[Any]:
         # All tracks are read, not only the video: the last packet of any of them says whether the file is whole.
-        for packet in self.container.demux():
+        for packet in demux(self.container):
             if self._max_wait_seconds and time.monotonic() - self._read_started_at > self._max_wait_seconds:
                 raise ExitError(ETIMEDOUT, "no picture in time")
             self._update_end(packet)
+            self._later_tracks.add(packet)
             yield packet
             if self._clock and self._clock.has_jumps:
                 self._announce(
@@ -220,9 +223,14 @@ class TrackDecoder(FrameDecoder):
 
     @property
     def missing_count(self) -> int:
-        """Number of frames that an mp4's index lists and the file lacks; in other formats estimated from the header."""
+        """Number of frames that an mp4's index lists and the file lacks; in other formats estimated from the header.
+
+        In joined transport streams it is the number of those in tracks that begin after the end of this one.
+        """
         if self._has_seeked:
             return 0
+        if self._later_picture_count:
+            return self._later_picture_count
         if self._has_format({"mov"}):
             absent = max(0, len(self.stream.index_entries) - self._packets_read)
             # The last packet of a truncated file is incomplete, and may decode to nothing without an error.
@@ -239,8 +247,11 @@ class TrackDecoder(FrameDecoder):
         total = self.delivered_count + self.undecodable_count + missing
         if missing:
             about = "" if self._has_format({"mov"}) else "about "
-            message = f"{self.name} is cut off: {self.delivered_count} of {about}{total} frames could be read"
-            return Damage(message, "cut-off")
+            count = f"{self.delivered_count} of {about}{total} frames could be read"
+            if self._later_picture_count:
+                reason = "goes on in another video track, as joined recordings do"
+                return Damage(f"{self.name} {reason}: {count}; convert its parts one by one", "cut-off")
+            return Damage(f"{self.name} is cut off: {count}", "cut-off")
         if self.failure is not None:
             reason = error_reason(self.failure)
             return Damage(f"{self.name} could be read to frame {self.delivered_count} only: {reason}", "cut-off")
@@ -249,6 +260,11 @@ class TrackDecoder(FrameDecoder):
                 f"{self.name} is damaged: {self.delivered_count} of {total} frames could be decoded", "damaged"
             )
         return None
+
+    @property
+    def _later_picture_count(self) -> int:
+        is_joinable = self._clock is not None and not self._clock.is_indexed
+        return self._later_tracks.picture_count if is_joinable else 0
 
     def _ended_early(self) -> bool:
         header = self._header_seconds()

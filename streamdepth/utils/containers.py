@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from av.stream import Disposition
 
 if TYPE_CHECKING:
     from av.codec.hwaccel import HWAccel
     from av.container import InputContainer
+    from av.packet import Packet
     from av.video.stream import VideoStream
 
 
@@ -83,6 +85,19 @@ def open_media_stream(file: SupportsRead) -> InputContainer:
     import av
 
     return av.open(file, "r", options=file_options(), metadata_errors="replace")
+
+
+def demux(container: InputContainer) -> Iterator[Packet[Any]]:
+    """Yields the packets of all tracks that were found when the container was opened, and those that flush decoders.
+
+    Raises FFmpegError, and at the end ValueError if more tracks began in the middle: PyAV cannot read these.
+    """
+    try:
+        yield from container.demux()
+    except IndexError as error:  # PyAV's, when it looks for the tracks that libav has added
+        raise ValueError(
+            "the tracks that begin in its middle, as in joined recordings, cannot be read; convert its parts one by one"
+        ) from error
 
 
 def main_video_stream(container: InputContainer) -> VideoStream | None:

@@ -216,6 +216,17 @@ def write_size_change(path: Path, sizes: Sequence[tuple[int, int]] = ((64, 48), 
     return path
 
 
+def write_other_tracks(path: Path, counts: Sequence[int] = (30, 10)) -> Path:
+    """Writes an MPEG transport stream of joined recordings with `counts` pictures, each in a track of its own."""
+    part = path.with_suffix(".part.ts")
+    with path.open("wb") as whole:
+        for number, count in enumerate(counts):
+            start = {"mpegts_start_pid": str(256 * (number + 1))}
+            whole.write(write_video(part, count=count, container_options=start).read_bytes())
+    part.unlink()
+    return path
+
+
 def truncate(path: Path, share: float) -> Path:
     """Cuts a file to `share` of its bytes."""
     data = path.read_bytes()

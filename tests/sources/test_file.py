@@ -344,6 +344,29 @@ def test_truncated_files_give_what_they_have_and_say_what_is_lost(
     assert sum(source.undelivered.values()) == pytest.approx(100 - count, abs=8)
 
 
+def test_recordings_joined_with_other_tracks_say_what_is_left_out(tmp_path: Path) -> None:
+    source = FileSource(media.write_other_tracks(tmp_path / "joined.ts"))
+    with source:
+        source.open()
+        count, message = ends_early(source)
+    assert count == 30
+    assert "30 of about 40 frames" in message
+    assert source.undelivered == {"missing": 10}
+
+
+def test_another_channel_beside_the_pictures_is_no_loss(tmp_path: Path) -> None:
+    path, one = tmp_path / "channels.ts", media.write_video(tmp_path / "in.ts", count=12, options={"bf": "0"})
+    with av.open(str(one)) as source, av.open(str(path), "w") as target:
+        tracks = [target.add_stream_from_template(source.streams.video[0]) for _ in range(2)]
+        for packet in source.demux(video=0):
+            for track in tracks if packet.size else []:
+                copy = av.Packet(bytes(packet))
+                copy.pts, copy.dts, copy.time_base, copy.stream = packet.pts, packet.dts, packet.time_base, track
+                copy.is_keyframe = packet.is_keyframe
+                target.mux(copy)
+    assert len(read_all(FileSource(path))) == 12
+
+
 def spoil(path: Path, numbers: set[int]) -> Path:
     """Fills the data of some packets of a Matroska file with zeros."""
     data = bytearray(path.read_bytes())

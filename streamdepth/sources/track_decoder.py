@@ -130,9 +130,7 @@ class TrackDecoder(FrameDecoder):
         rates = [self.stream.average_rate, self.stream.guessed_rate]
         self.has_timestamps = not self.container.format.flags & _FORMAT_WITHOUT_TIMESTAMPS
         if not self.has_timestamps:
-            # libav makes up an average; its guess is what the stream itself states, which JPEGs cannot.
-            is_stated = self.stream.codec_context.name != "mjpeg"
-            rates = [self.stream.guessed_rate] if is_stated else []
+            rates = [_stated_rate(self.stream)]  # libav makes up an average
         self.fps = next(filter(None, map(plausible_fps, rates)), None)
         if input_fps is not None:
             self.fps, self.time_base, self.has_timestamps = input_fps, 1 / input_fps, False
@@ -289,6 +287,15 @@ def _decoder_context(stream: VideoStream, hwaccel: HWAccel | None) -> VideoCodec
     if name is None or not has_alpha or name not in av.codecs_available:
         return device_context(stream, hwaccel)
     return cast(VideoCodecContext, av.CodecContext.create(name, "r"))
+
+
+def _stated_rate(stream: VideoStream) -> Fraction | None:
+    """Returns the frames per second that a stream without timestamps states in its headers; None for JPEGs."""
+    guessed, of_decoder = stream.guessed_rate, stream.codec_context.framerate
+    if stream.codec_context.name == "mjpeg":
+        return None
+    # In slow H.264 libav takes fields for frames.
+    return of_decoder if of_decoder and guessed == 2 * of_decoder else guessed
 
 
 def _video_stream(container: InputContainer, name: str) -> VideoStream:

@@ -40,7 +40,9 @@ def write_raw(path: Path, codec: str, rate: Fraction, options: dict[str, str]) -
     )
 
 
-@pytest.mark.parametrize("rate", [Fraction(40), Fraction(30000, 1001), Fraction(10), Fraction(60)])
+@pytest.mark.parametrize(
+    "rate", [Fraction(40), Fraction(30000, 1001), Fraction(10), Fraction(12), Fraction(25, 2), Fraction(60)]
+)
 @pytest.mark.parametrize(
     ("name", "codec", "options"),
     [("a.h264", "libx264", {"bf": "0"}), ("b.h264", "libx264", {"bf": "2"}), ("c.hevc", "libx265", {})],
@@ -53,6 +55,13 @@ def test_a_raw_stream_plays_at_the_rate_that_it_states(
     assert source.open().fps == rate
     source.close()
     assert [f.pts * f.time_base for f in frames] == [i / rate for i in range(12)]
+
+
+@pytest.mark.parametrize("rate", [Fraction(25, 2), Fraction(25), Fraction(30000, 1001)])
+def test_a_raw_interlaced_stream_plays_at_the_rate_of_its_frames(rate: Fraction, tmp_path: Path) -> None:
+    source = FileSource(write_raw(tmp_path / "in.h264", "libx264", rate, {"x264-params": "tff=1"}))
+    assert [f.pts * f.time_base for f in read_all(source)] == [i / rate for i in range(12)]
+    assert any("interlaced" in notice for notice in source.notices)
 
 
 def test_a_raw_stream_that_states_no_rate_plays_at_25(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from streamdepth.core.track_feed import TrackFeed
 from streamdepth.sources.decoder import Damage, DecodedFrame, FrameDecoder
 from streamdepth.sources.deinterlace import deinterlace
 from streamdepth.sources.device_decoding import device_context
+from streamdepth.sources.display_times import DisplayTimes
 from streamdepth.sources.frame_converter import FrameConverter
 from streamdepth.sources.later_tracks import LaterTracks
 from streamdepth.sources.libav_errors import error_reason
@@ -158,15 +159,19 @@ class TrackDecoder(FrameDecoder):
             self._feed.end()
 
     def _decode_frames(self) -> Generator[av.VideoFrame]:
+        times = DisplayTimes(self.stream)
         for packet in self._read_packets():
             if packet is not None and self._is_motion_jpeg and bytes(packet).count(b"\xff\xda") > MAX_SCANS:
                 self.undecodable_count += 1  # it would take very long
                 continue
             try:
-                yield from self._context.decode(packet)
+                if packet is not None and self._has_seen_keyframe:
+                    times.add(packet)
+                yield from map(times.assign, self._context.decode(packet))
             except EndOfStream:
                 return
             except (FFmpegError, ValueError):
+                times.discard_last()
                 # A recording that starts between keyframes cannot be decoded up to the first one; nothing is damaged.
                 self.undecodable_count += self._has_seen_keyframe
 

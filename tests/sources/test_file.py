@@ -428,6 +428,28 @@ def test_b_frames_of_slow_videos_keep_their_times(
     assert source.notices == []
 
 
+@pytest.mark.parametrize(
+    ("codec", "options"),
+    [
+        ("libx264", {"bf": "0"}),
+        ("libx264", {"bf": "3"}),
+        ("libx264", {"bf": "5", "x264-params": "b-pyramid=normal"}),
+        ("mpeg4", {"bf": "0", "qmax": "2"}),
+        ("mpeg4", {"bf": "2", "qmax": "2"}),
+    ],
+)
+def test_pictures_of_an_avi_are_shown_in_order_from_the_beginning(
+    tmp_path: Path, codec: str, options: dict[str, str]
+) -> None:
+    """AVI numbers the pictures as they are decoded, and stores nothing about when they are shown."""
+    images = [np.full((48, 64, 3), 40 + 8 * index, np.uint8) for index in range(24)]
+    source = FileSource(media.write_video(tmp_path / "in.avi", images=images, codec=codec, options=options))
+    frames = read_all(source)
+    assert [frame.pts * frame.time_base for frame in frames] == [Fraction(index, 25) for index in range(24)]
+    assert [frame.image.mean() for frame in frames] == pytest.approx([image.mean() for image in images], abs=4)
+    assert not source.notices
+
+
 def test_b_frames_beside_long_pauses_keep_their_times(tmp_path: Path) -> None:
     times = [0, 5000, 9000, 9040, 20000, 20040, 20080, 45000, 45040, 45080, 99000, 99040]
     path = media.write_video(tmp_path / "screen.mkv", times=times, options={"bf": "3", "preset": "medium"})

@@ -22,6 +22,7 @@ from streamdepth.sources.device_image import DeviceImage, is_on_device, make_dev
 from streamdepth.sources.sample_levels import SampleLevels, to_eight_bits
 from streamdepth.sources.side_data import read_side_data
 from streamdepth.sources.transparency import composite, transparency_notice
+from streamdepth.sources.ycgco import YCGCO, YcgcoConverter
 
 Matrix = npt.NDArray[np.int32]
 """(2, 2) [[a, b], [c, d]] with x' = ax + cy, y' = bx + dy: libav's `AV_FRAME_DATA_DISPLAYMATRIX`."""
@@ -48,6 +49,18 @@ _YUV_MATRICES = {  # libav's AVColorSpace -> swscale's matrices
 }
 
 
+_UNKNOWN_MATRICES = {
+    11: "SMPTE ST 2085",
+    12: "chromaticity-derived matrices",
+    13: "chromaticity-derived matrices",
+    14: "ICtCp",
+    15: "IPT-C2",
+    16: "YCgCo-Re",
+    17: "YCgCo-Ro",
+}
+"""Names of color matrices that swscale does not know, by H.273."""
+
+
 class FrameConverter:
     """Converts the decoded frames of one stream to pictures of one size: that of its first frame.
 
@@ -65,6 +78,7 @@ class FrameConverter:
         self._size = (0, 0)
         self._tone_mapper: hdr.ToneMapper | None = None
         self._levels = SampleLevels()
+        self._ycgco = YcgcoConverter()
 
     def _plausible_aspect(self, aspect: Fraction | None) -> Fraction:
         if not aspect or aspect == 1:
@@ -102,6 +116,8 @@ class FrameConverter:
             if has_shown_size and (there := _device_image(frame)):
                 return there, None
             frame = self._fetch(frame)
+        if frame.colorspace == YCGCO:
+            frame = self._ycgco.to_bt709(frame)
         if has_shown_size and frame.format.name in _LAZY_FORMATS and frame.color_trc not in hdr.CURVES:
             return DecodedImage(frame, self), None
         if has_shown_size and is_deep(frame):
@@ -130,6 +146,11 @@ class FrameConverter:
         matrix = display_matrix(frame)
         if matrix is not None and not _is_right_angled(matrix):
             self._announce(f"{self._name} is rotated by an odd angle; the nearest quarter turn is applied")
+        if frame.colorspace in _UNKNOWN_MATRICES:
+            self._announce(
+                f"the colors of {self._name} may be wrong: they are coded by {_UNKNOWN_MATRICES[frame.colorspace]}, "
+                "which is unknown here; convert it to BT.709 first"
+            )
 
     def _rgb(self, frame: av.VideoFrame, width: int, height: int) -> Image:
         if _has_sixteen_bits(frame.format.name):
@@ -164,7 +185,7 @@ class FrameConverter:
         """Returns the colors of a video with 10 bits per channel, from its first frame; None for others."""
         has_shown_size = display_matrix(frame) is None and (frame.width, frame.height) == self.size_of(frame)
         untagged = _BT709 if frame.height >= _HD_LINES else _BT601
-        return deep_color(frame, untagged) if has_shown_size else None
+        return deep_color(frame, untagged) if has_shown_size and frame.colorspace != YCGCO else None
 
     def reformat(
         self,
@@ -193,7 +214,7 @@ class FrameConverter:
 
 def _device_image(frame: av.VideoFrame) -> DeviceImage | None:
     """Returns the picture of a frame on a GPU; None where it must be converted on the CPU."""
-    if frame.color_trc in hdr.CURVES:
+    if frame.color_trc in hdr.CURVES or frame.colorspace == YCGCO:
         return None
     picture = make_device_picture(frame, *yuv_matrix_and_range(frame))
     return None if picture is None else DeviceImage(picture)

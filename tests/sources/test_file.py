@@ -15,7 +15,7 @@ import av
 import numpy as np
 import PIL.Image
 import pytest
-from av.video.reformatter import ColorPrimaries, Colorspace, ColorTrc
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from helpers import media
 from helpers.errors import raises_code
 from PIL import ExifTags, ImageOps
@@ -150,6 +150,38 @@ def test_untagged_colors_go_by_the_number_of_lines(tmp_path: Path, lines: int, c
     with av.open(str(path)) as container:
         assert next(container.decode(video=0)).colorspace == 2  # unspecified
     assert np.abs(read_all(FileSource(path))[0].image.astype(int) - picture).max() <= 6
+
+
+def write_with_matrix(path: Path, planes: np.ndarray, matrix: int, *, full_range: bool) -> Path:
+    """Writes three (H, W) planes of 8 bits as one picture without loss, and tags it with H.273's number of a matrix."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"qp": "0"})
+        stream.width, stream.height, stream.pix_fmt = planes.shape[2], planes.shape[1], "yuv444p"
+        stream.codec_context.colorspace = matrix
+        stream.codec_context.color_range = ColorRange.JPEG if full_range else ColorRange.MPEG
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(planes, "yuv444p")))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("full_range", [False, True])
+def test_ycgco(tmp_path: Path, full_range: bool) -> None:
+    picture = media.stripes(128, 48)
+    red, green, blue = np.moveaxis(picture.astype(float), 2, 0)
+    y, cg, co = (red + 2 * green + blue) / 4, (2 * green - red - blue) / 4, (red - blue) / 2
+    planes = [y, cg + 128, co + 128] if full_range else [16 + y * 219 / 255, 128 + cg * 224 / 255, 128 + co * 224 / 255]
+    coded = np.stack(planes).round().clip(0, 255).astype(np.uint8)
+    source = FileSource(write_with_matrix(tmp_path / "c.mkv", coded, 8, full_range=full_range))
+    assert np.abs(read_all(source)[0].image.astype(int) - picture).max() <= 6
+    assert not source.notices
+
+
+def test_an_unknown_color_matrix_is_announced(tmp_path: Path) -> None:
+    source = FileSource(
+        write_with_matrix(tmp_path / "c.mkv", np.full((3, 48, 64), 128, np.uint8), 14, full_range=False)
+    )
+    read_all(source)
+    assert ["ICtCp" in notice for notice in source.notices] == [True]
 
 
 def test_ten_bits(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from streamdepth.core.track_feed import PictureTime, TrackFeed, picture_time
 from streamdepth.sinks.copied_tracks import add_track, can_hold
 from streamdepth.sinks.depth_facts import TAG
 from streamdepth.sinks.timecode import advance_timecode, find_timecode
-from streamdepth.utils.containers import main_video_stream, open_media_file
+from streamdepth.utils.containers import demux, main_video_stream, open_media_file
 from streamdepth.utils.location_tags import is_location_tag, is_location_text
 from streamdepth.utils.media_clock import MediaClock
 
@@ -163,14 +163,14 @@ class TrackCopier:
             if stream.index not in self._targets and stream is not self._video:
                 stream.discard = Discard.all
         try:
-            for packet in clock.correct(self._input.demux()):
+            for packet in clock.correct(demux(self._input)):
                 picture = picture_time(packet) if packet.stream is self._video else None
                 if picture is not None:
                     yield picture
                 elif packet.size:
                     yield packet
-        except av.FFmpegError as error:
-            self._on_notice(f"the audio and subtitle tracks end early: {error.strerror}")
+        except (av.FFmpegError, ValueError) as error:
+            self._on_notice(f"the audio and subtitle tracks end early: {getattr(error, 'strerror', error)}")
 
     def _read_next(self) -> bool:
         """Reads until there is one more packet to copy. Returns False if there is none, or, for a pipe, none yet."""

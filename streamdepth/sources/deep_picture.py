@@ -9,13 +9,13 @@ from threading import Lock
 
 import av
 import numpy as np
-from av.sidedata.sidedata import SideDataContainer
 from av.video.reformatter import ColorRange
 
 from streamdepth.core.arrays import Image
 from streamdepth.core.deep_color import DeepColor, DeepPlanes, Plane16
 from streamdepth.core.resize import shrink
 from streamdepth.core.types import LazyImage, YuvPlanes
+from streamdepth.sources.side_data import read_side_data
 
 DEEP_FORMAT = "yuv420p10le"
 _UNSPECIFIED = 2
@@ -58,22 +58,20 @@ def deep_color(frame: av.VideoFrame, matrix: int) -> DeepColor | None:
     """Returns the colors of a frame's video; None unless `is_deep`. `matrix` is H.273's, for a frame without one."""
     if not is_deep(frame):
         return None
-    side_data = SideDataContainer(frame)  # type: ignore[call-arg]  # its stub leaves __init__ out
     return DeepColor(
         int(frame.color_primaries),
         int(frame.color_trc),
         matrix if frame.colorspace == _UNSPECIFIED else int(frame.colorspace),
-        _mastering_display(side_data.get("MASTERING_DISPLAY_METADATA")),
-        _light_level(side_data.get("CONTENT_LIGHT_LEVEL")),
+        _mastering_display(read_side_data(frame, "MASTERING_DISPLAY_METADATA")),
+        _light_level(read_side_data(frame, "CONTENT_LIGHT_LEVEL")),
     )
 
 
-def _mastering_display(data: object) -> str:
+def _mastering_display(data: bytes | None) -> str:
     """Returns libav's AVMasteringDisplayMetadata as x265 writes it: in 1/50000 and 1/10000 cd/m2; "" without one."""
-    raw = b"" if data is None else bytes(data)  # type: ignore[call-overload]  # a buffer
-    if len(raw) < 88:
+    if data is None or len(data) < 88:
         return ""
-    *numbers, has_primaries, has_luminance = struct.unpack_from("<22i", raw)
+    *numbers, has_primaries, has_luminance = struct.unpack_from("<22i", data)
     if not (has_primaries and has_luminance) or 0 in numbers[1::2]:
         return ""
     values = [n / d for n, d in zip(numbers[::2], numbers[1::2], strict=True)]
@@ -82,9 +80,8 @@ def _mastering_display(data: object) -> str:
     return "G{1}B{2}R{0}WP{3}L({4},{5})".format(*points, brightest, darkest)
 
 
-def _light_level(data: object) -> str:
-    raw = b"" if data is None else bytes(data)  # type: ignore[call-overload]  # a buffer
-    return "{},{}".format(*struct.unpack_from("<2I", raw)) if len(raw) >= 8 else ""
+def _light_level(data: bytes | None) -> str:
+    return "" if data is None or len(data) < 8 else "{},{}".format(*struct.unpack_from("<2I", data))
 
 
 def _plane16(frame: av.VideoFrame, index: int) -> Plane16:

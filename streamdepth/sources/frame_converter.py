@@ -6,12 +6,10 @@ import threading
 from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
-from typing import cast
 
 import av
 import numpy as np
 import numpy.typing as npt
-from av.sidedata.sidedata import SideDataContainer
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from streamdepth.core.arrays import GrayImage, Image, Mask
@@ -22,11 +20,15 @@ from streamdepth.sources import hdr
 from streamdepth.sources.deep_picture import DeepImage, deep_color, is_deep
 from streamdepth.sources.device_image import DeviceImage, is_on_device, make_device_picture
 from streamdepth.sources.sample_levels import SampleLevels, to_eight_bits
+from streamdepth.sources.side_data import read_side_data
 from streamdepth.sources.transparency import composite, transparency_notice
+from streamdepth.sources.ycgco import YCGCO, YcgcoConverter
 
 Matrix = npt.NDArray[np.int32]
 """(2, 2) [[a, b], [c, d]] with x' = ax + cy, y' = bx + dy: libav's `AV_FRAME_DATA_DISPLAYMATRIX`."""
 
+_UPRIGHT = np.eye(2, dtype=np.int32) << 16
+"""The display matrix of a frame that is shown as decoded: 1 in libav's fixed-point numbers, with 16 binary places."""
 # ACCURATE_RND and FULL_CHR_H_INT gain at most 4 of 255 levels and cost ten times as much.
 _INTERPOLATION = Interpolation.BICUBIC
 _HD_LINES = 720
@@ -47,6 +49,18 @@ _YUV_MATRICES = {  # libav's AVColorSpace -> swscale's matrices
 }
 
 
+_UNKNOWN_MATRICES = {
+    11: "SMPTE ST 2085",
+    12: "chromaticity-derived matrices",
+    13: "chromaticity-derived matrices",
+    14: "ICtCp",
+    15: "IPT-C2",
+    16: "YCgCo-Re",
+    17: "YCgCo-Ro",
+}
+"""Names of color matrices that swscale does not know, by H.273."""
+
+
 class FrameConverter:
     """Converts the decoded frames of one stream to pictures of one size: that of its first frame.
 
@@ -64,6 +78,7 @@ class FrameConverter:
         self._size = (0, 0)
         self._tone_mapper: hdr.ToneMapper | None = None
         self._levels = SampleLevels()
+        self._ycgco = YcgcoConverter()
 
     def _plausible_aspect(self, aspect: Fraction | None) -> Fraction:
         if not aspect or aspect == 1:
@@ -101,6 +116,8 @@ class FrameConverter:
             if has_shown_size and (there := _device_image(frame)):
                 return there, None
             frame = self._fetch(frame)
+        if frame.colorspace == YCGCO:
+            frame = self._ycgco.to_bt709(frame)
         if has_shown_size and frame.format.name in _LAZY_FORMATS and frame.color_trc not in hdr.CURVES:
             return DecodedImage(frame, self), None
         if has_shown_size and is_deep(frame):
@@ -134,6 +151,11 @@ class FrameConverter:
         matrix = display_matrix(frame)
         if matrix is not None and not _is_right_angled(matrix):
             self._announce(f"{self._name} is rotated by an odd angle; the nearest quarter turn is applied")
+        if frame.colorspace in _UNKNOWN_MATRICES:
+            self._announce(
+                f"the colors of {self._name} may be wrong: they are coded by {_UNKNOWN_MATRICES[frame.colorspace]}, "
+                "which is unknown here; convert it to BT.709 first"
+            )
 
     def _rgb(self, frame: av.VideoFrame, width: int, height: int) -> Image:
         if _has_sixteen_bits(frame.format.name):
@@ -168,7 +190,7 @@ class FrameConverter:
         """Returns the colors of a video with 10 bits per channel, from its first frame; None for others."""
         has_shown_size = display_matrix(frame) is None and (frame.width, frame.height) == self.size_of(frame)
         untagged = _BT709 if frame.height >= _HD_LINES else _BT601
-        return deep_color(frame, untagged) if has_shown_size else None
+        return deep_color(frame, untagged) if has_shown_size and frame.colorspace != YCGCO else None
 
     def reformat(
         self,
@@ -197,7 +219,7 @@ class FrameConverter:
 
 def _device_image(frame: av.VideoFrame) -> DeviceImage | None:
     """Returns the picture of a frame on a GPU; None where it must be converted on the CPU."""
-    if frame.color_trc in hdr.CURVES:
+    if frame.color_trc in hdr.CURVES or frame.colorspace == YCGCO:
         return None
     picture = make_device_picture(frame, *yuv_matrix_and_range(frame))
     return None if picture is None else DeviceImage(picture)
@@ -294,14 +316,16 @@ def yuv_matrix_and_range(frame: av.VideoFrame) -> tuple[Colorspace | None, Color
 
 
 def _has_captions(frame: av.VideoFrame) -> bool:
-    return "A53_CC" in SideDataContainer(frame)  # type: ignore[call-arg]  # as in display_matrix
+    return read_side_data(frame, "A53_CC") is not None
 
 
 def display_matrix(frame: av.VideoFrame) -> Matrix | None:
     """Returns the matrix from decoded (x, y) to shown (x, y); None when the frame is shown as decoded."""
-    # Not `frame.side_data`: it and its frame refer to each other, so that only the garbage collector frees them.
-    data = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]  # its stub leaves __init__ out
-    return None if data is None else np.frombuffer(cast(bytes, data), np.int32).reshape(3, 3)[:2, :2]
+    data = read_side_data(frame, "DISPLAYMATRIX")
+    if data is None:
+        return None
+    matrix = np.frombuffer(data, np.int32).reshape(3, 3)[:2, :2]
+    return None if np.array_equal(matrix, _UPRIGHT) else matrix
 
 
 def apply_display_matrix(image: Image, matrix: Matrix | None) -> Image:

@@ -21,12 +21,14 @@ from streamdepth.core.track_feed import TrackFeed
 from streamdepth.sources.decoder import Damage, DecodedFrame, FrameDecoder
 from streamdepth.sources.deinterlace import deinterlace, stated_parity
 from streamdepth.sources.device_decoding import device_context
+from streamdepth.sources.display_times import DisplayTimes
 from streamdepth.sources.frame_converter import FrameConverter
+from streamdepth.sources.later_tracks import LaterTracks
 from streamdepth.sources.libav_errors import error_reason
 from streamdepth.sources.limits import MAX_SIDE_PX, MAX_VIDEO_PIXELS, check_picture_size, plausible_fps
 from streamdepth.sources.sound import SoundReader
 from streamdepth.sources.untrusted_picture import MAX_SCANS
-from streamdepth.utils.containers import main_video_stream
+from streamdepth.utils.containers import demux, main_video_stream
 from streamdepth.utils.media_clock import MediaClock
 
 _MAX_UNREADABLE_PACKETS = 100
@@ -89,6 +91,7 @@ class TrackDecoder(FrameDecoder):
             self.stream = _video_stream(container, name)
             if feed is not None:
                 feed.video = self.stream
+            self._later_tracks = LaterTracks(self.stream)
             self._context = context = _decoder_context(self.stream, hwaccel)
             coded = self.stream.codec_context
             check_picture_size(name, coded.width, coded.height, max_side_px, MAX_VIDEO_PIXELS)
@@ -135,15 +138,15 @@ class TrackDecoder(FrameDecoder):
         rates = [self.stream.average_rate, self.stream.guessed_rate]
         self.has_timestamps = not self.container.format.flags & _FORMAT_WITHOUT_TIMESTAMPS
         if not self.has_timestamps:
-            # libav makes up an average; its guess is what the stream itself states, which JPEGs cannot.
-            is_stated = self.stream.codec_context.name != "mjpeg"
-            rates = [self.stream.guessed_rate] if is_stated else []
+            rates = [_stated_rate(self.stream)]  # libav makes up an average
         self.fps = next(filter(None, map(plausible_fps, rates)), None)
         if input_fps is not None:
             self.fps, self.time_base, self.has_timestamps = input_fps, 1 / input_fps, False
 
     def no_frame_error(self) -> Exception:
-        if self.failure is not None and not isinstance(self.failure, InvalidDataError):
+        # A multipart form that libav rejects is no damage: its pictures can be read without it.
+        is_rejected = not isinstance(self.failure, InvalidDataError) or self._has_format({"mpjpeg"})
+        if self.failure is not None and is_rejected:
             return self.failure
         return SourceOpenError(
             f"{self.name} has a video track ({self.stream.name}), but none of its pictures can be decoded: it is "
@@ -163,18 +166,22 @@ class TrackDecoder(FrameDecoder):
             self._feed.end()
 
     def _decode_frames(self) -> Generator[av.VideoFrame]:
+        times = DisplayTimes(self.stream)
         for packet in self._read_packets():
             if packet is not None and self._is_motion_jpeg and bytes(packet).count(b"\xff\xda") > MAX_SCANS:
                 self.undecodable_count += 1  # it would take very long
                 continue
             try:
+                if packet is not None and self._has_seen_keyframe:
+                    times.add(packet)
                 frames = self._context.decode(packet)
                 if frames:
                     self._announce_new_aspect()
-                yield from frames
+                yield from map(times.assign, frames)
             except EndOfStream:
                 return
             except (FFmpegError, ValueError):
+                times.discard_last()
                 # A recording that starts between keyframes cannot be decoded up to the first one; nothing is damaged.
                 self.undecodable_count += self._has_seen_keyframe
 
@@ -220,10 +227,11 @@ class TrackDecoder(FrameDecoder):
 
     def _demux_all(self) -> Iterator[Any]:
         # All tracks are read, not only the video: the last packet of any of them says whether the file is whole.
-        for packet in self.container.demux():
+        for packet in demux(self.container):
             if self._max_wait_seconds and time.monotonic() - self._read_started_at > self._max_wait_seconds:
                 raise ExitError(ETIMEDOUT, "no picture in time")
             self._update_end(packet)
+            self._later_tracks.add(packet)
             yield packet
             if self._clock and self._clock.has_jumps:
                 self._announce(
@@ -240,9 +248,14 @@ class TrackDecoder(FrameDecoder):
 
     @property
     def missing_count(self) -> int:
-        """Number of frames that an mp4's index lists and the file lacks; in other formats estimated from the header."""
+        """Number of frames that an mp4's index lists and the file lacks; in other formats estimated from the header.
+
+        In joined transport streams it is the number of those in tracks that begin after the end of this one.
+        """
         if self._has_seeked:
             return 0
+        if self._later_picture_count:
+            return self._later_picture_count
         if self._has_format({"mov"}):
             absent = max(0, len(self.stream.index_entries) - self._packets_read)
             # The last packet of a truncated file is incomplete, and may decode to nothing without an error.
@@ -259,8 +272,11 @@ class TrackDecoder(FrameDecoder):
         total = self.delivered_count + self.undecodable_count + missing
         if missing:
             about = "" if self._has_format({"mov"}) else "about "
-            message = f"{self.name} is cut off: {self.delivered_count} of {about}{total} frames could be read"
-            return Damage(message, "cut-off")
+            count = f"{self.delivered_count} of {about}{total} frames could be read"
+            if self._later_picture_count:
+                reason = "goes on in another video track, as joined recordings do"
+                return Damage(f"{self.name} {reason}: {count}; convert its parts one by one", "cut-off")
+            return Damage(f"{self.name} is cut off: {count}", "cut-off")
         if self.failure is not None:
             reason = error_reason(self.failure)
             return Damage(f"{self.name} could be read to frame {self.delivered_count} only: {reason}", "cut-off")
@@ -269,6 +285,11 @@ class TrackDecoder(FrameDecoder):
                 f"{self.name} is damaged: {self.delivered_count} of {total} frames could be decoded", "damaged"
             )
         return None
+
+    @property
+    def _later_picture_count(self) -> int:
+        is_joinable = self._clock is not None and not self._clock.is_indexed
+        return self._later_tracks.picture_count if is_joinable else 0
 
     def _ended_early(self) -> bool:
         header = self._header_seconds()
@@ -293,6 +314,15 @@ def _decoder_context(stream: VideoStream, hwaccel: HWAccel | None) -> VideoCodec
     if name is None or not has_alpha or name not in av.codecs_available:
         return device_context(stream, hwaccel)
     return cast(VideoCodecContext, av.CodecContext.create(name, "r"))
+
+
+def _stated_rate(stream: VideoStream) -> Fraction | None:
+    """Returns the frames per second that a stream without timestamps states in its headers; None for JPEGs."""
+    guessed, of_decoder = stream.guessed_rate, stream.codec_context.framerate
+    if stream.codec_context.name == "mjpeg":
+        return None
+    # In slow H.264 libav takes fields for frames.
+    return of_decoder if of_decoder and guessed == 2 * of_decoder else guessed
 
 
 def _video_stream(container: InputContainer, name: str) -> VideoStream:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from av.stream import Disposition
 
 if TYPE_CHECKING:
     from av.codec.hwaccel import HWAccel
     from av.container import InputContainer
+    from av.packet import Packet
     from av.video.stream import VideoStream
 
 
@@ -42,6 +44,8 @@ or are scripts or texts.
 """
 NETWORK_FORMATS = FILE_FORMATS + ",hls,dash,rtsp,rtp,rtp_mpegts,sdp,sap,webvtt,ttml"
 """libav's names of the formats that may come over a network."""
+_CODECS_OF_ANY_ORDER = {"h264", "hevc", "vvc"}
+"""Codecs for which libav cannot tell from the decoding times when a picture is shown."""
 _NETWORK_PROTOCOLS = (
     "http,https,httpproxy,tls,tcp,udp,udplite,rtp,srtp,rtsp,rtsps,rtmp,rtmps,rtmpt,rtmpts,rtmpe,rtmpte,ffrtmphttp,"
     "ffrtmpcrypt,srt,rist,sctp,crypto,data,mmsh,mmst,gopher,gophers,ftp"
@@ -83,6 +87,40 @@ def open_media_stream(file: SupportsRead) -> InputContainer:
     import av
 
     return av.open(file, "r", options=file_options(), metadata_errors="replace")
+
+
+def demux(container: InputContainer) -> Iterator[Packet[Any]]:
+    """Yields the packets of all tracks that were found when the container was opened, and those that flush decoders.
+
+    Raises FFmpegError, and at the end ValueError if more tracks began in the middle: PyAV cannot read these.
+    """
+    packets = container.demux()
+    try:
+        yield from _undelayed(packets) if container.format.name == "avi" else packets
+    except IndexError as error:  # PyAV's, when it looks for the tracks that libav has added
+        raise ValueError(
+            "the tracks that begin in its middle, as in joined recordings, cannot be read; convert its parts one by one"
+        ) from error
+
+
+def _undelayed(packets: Iterator[Packet[Any]]) -> Iterator[Packet[Any]]:
+    """Yields the packets of an AVI, which stores no presentation times, so that the first picture is shown at once.
+
+    libav makes such times up, later by the delay of the decoder. Where it does not know the order of the pictures they
+    become the decoding times.
+    """
+    delays: dict[int, int] = {}
+    for packet in packets:
+        if packet.stream.type == "video" and packet.pts is not None and packet.dts is not None:
+            delay = delays.setdefault(packet.stream.index, packet.pts - packet.dts)
+            packet.pts = packet.dts if has_unknown_order(packet.stream) else packet.pts - delay
+        yield packet
+
+
+def has_unknown_order(stream: VideoStream) -> bool:
+    """True for a track whose packets, from `demux`, have decoding times only, as presentation times: H.264 in AVI."""
+    context = stream.codec_context  # None for an unknown codec
+    return stream.container.format.name == "avi" and context is not None and context.name in _CODECS_OF_ANY_ORDER
 
 
 def main_video_stream(container: InputContainer) -> VideoStream | None:

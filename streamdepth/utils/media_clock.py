@@ -106,7 +106,7 @@ class MediaClock:
                         yield from self._release()
                 else:
                     yield self._shift(packet, section)
-        except FFmpegError:
+        except (FFmpegError, ValueError):
             yield from self._release()
             raise
         yield from self._release()

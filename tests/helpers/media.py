@@ -187,6 +187,19 @@ def _write_subtitles(
         container.mux(packet)
 
 
+def write_packets(path: Path, packets: Sequence[bytes], codec: str, size: tuple[int, int], rate: int = 25) -> Path:
+    """Writes pictures that are encoded already, each a keyframe, and returns `path`."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_mux_stream(codec, rate=rate, width=size[0], height=size[1])
+        for index, data in enumerate(packets):
+            packet = av.Packet(data)
+            packet.stream, packet.time_base = stream, Fraction(1, rate)
+            packet.pts = packet.dts = index
+            packet.is_keyframe = True
+            container.mux(packet)
+    return path
+
+
 def write_sound_only(path: Path) -> Path:
     """Writes a file with a sound track and nothing else."""
     with av.open(str(path), "w") as container:
@@ -202,6 +215,17 @@ def write_size_change(path: Path, sizes: Sequence[tuple[int, int]] = ((64, 48), 
             times = [round((number * count + i) * 40) for i in range(count)]
             write_video(part, size=size, times=times, options={"bf": "0"})
             whole.write(part.read_bytes())
+    part.unlink()
+    return path
+
+
+def write_other_tracks(path: Path, counts: Sequence[int] = (30, 10)) -> Path:
+    """Writes an MPEG transport stream of joined recordings with `counts` pictures, each in a track of its own."""
+    part = path.with_suffix(".part.ts")
+    with path.open("wb") as whole:
+        for number, count in enumerate(counts):
+            start = {"mpegts_start_pid": str(256 * (number + 1))}
+            whole.write(write_video(part, count=count, container_options=start).read_bytes())
     part.unlink()
     return path
 

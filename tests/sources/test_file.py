@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 import threading
@@ -12,10 +13,12 @@ from typing import Any
 
 import av
 import numpy as np
+import PIL.Image
 import pytest
-from av.video.reformatter import ColorPrimaries, Colorspace, ColorTrc
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from helpers import media
 from helpers.errors import raises_code
+from PIL import ExifTags, ImageOps
 
 from streamdepth.core.errors import SourceLostError, SourceOpenError
 from streamdepth.core.types import Frame
@@ -92,6 +95,25 @@ def test_reflection_after_a_quarter_turn(tmp_path: Path) -> None:
     assert corners(read_all(source)[0].image) == ["bottom right", "top right", "bottom left", "top left"]
 
 
+def jpeg_with_exif(image: np.ndarray, orientation: int) -> bytes:
+    exif, file = PIL.Image.Exif(), io.BytesIO()
+    exif[ExifTags.Base.Make], exif[ExifTags.Base.Orientation] = "Camera", orientation
+    PIL.Image.fromarray(image).save(file, "JPEG", quality=95, exif=exif)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", [".mjpeg", ".mov", ".avi", ".mkv"])
+def test_motion_jpeg_with_exif_is_shown_as_its_pictures_say(tmp_path: Path, suffix: str, orientation: int) -> None:
+    jpeg = jpeg_with_exif(media.quarters(80, 48), orientation)
+    path = media.write_packets(tmp_path / f"in{suffix}", [jpeg] * 3, "mjpeg", (80, 48))
+    shown = np.asarray(ImageOps.exif_transpose(PIL.Image.open(io.BytesIO(jpeg))))
+    frames = read_all(FileSource(path))
+    assert len(frames) == 3
+    assert [frame.image.shape for frame in frames] == [shown.shape] * 3
+    assert corners(frames[-1].image) == corners(shown)
+
+
 @pytest.mark.parametrize("size", [(63, 47), (1, 1), (48, 80), (17, 200)])
 def test_odd_and_portrait_sizes(tmp_path: Path, size: tuple[int, int]) -> None:
     path = media.write_video(tmp_path / "odd.mkv", size=size, count=3, codec="ffv1", pixel_format="bgr0")
@@ -128,6 +150,38 @@ def test_untagged_colors_go_by_the_number_of_lines(tmp_path: Path, lines: int, c
     with av.open(str(path)) as container:
         assert next(container.decode(video=0)).colorspace == 2  # unspecified
     assert np.abs(read_all(FileSource(path))[0].image.astype(int) - picture).max() <= 6
+
+
+def write_with_matrix(path: Path, planes: np.ndarray, matrix: int, *, full_range: bool) -> Path:
+    """Writes three (H, W) planes of 8 bits as one picture without loss, and tags it with H.273's number of a matrix."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"qp": "0"})
+        stream.width, stream.height, stream.pix_fmt = planes.shape[2], planes.shape[1], "yuv444p"
+        stream.codec_context.colorspace = matrix
+        stream.codec_context.color_range = ColorRange.JPEG if full_range else ColorRange.MPEG
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(planes, "yuv444p")))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("full_range", [False, True])
+def test_ycgco(tmp_path: Path, full_range: bool) -> None:
+    picture = media.stripes(128, 48)
+    red, green, blue = np.moveaxis(picture.astype(float), 2, 0)
+    y, cg, co = (red + 2 * green + blue) / 4, (2 * green - red - blue) / 4, (red - blue) / 2
+    planes = [y, cg + 128, co + 128] if full_range else [16 + y * 219 / 255, 128 + cg * 224 / 255, 128 + co * 224 / 255]
+    coded = np.stack(planes).round().clip(0, 255).astype(np.uint8)
+    source = FileSource(write_with_matrix(tmp_path / "c.mkv", coded, 8, full_range=full_range))
+    assert np.abs(read_all(source)[0].image.astype(int) - picture).max() <= 6
+    assert not source.notices
+
+
+def test_an_unknown_color_matrix_is_announced(tmp_path: Path) -> None:
+    source = FileSource(
+        write_with_matrix(tmp_path / "c.mkv", np.full((3, 48, 64), 128, np.uint8), 14, full_range=False)
+    )
+    read_all(source)
+    assert ["ICtCp" in notice for notice in source.notices] == [True]
 
 
 def test_ten_bits(tmp_path: Path) -> None:
@@ -330,6 +384,29 @@ def test_truncated_files_give_what_they_have_and_say_what_is_lost(
     assert sum(source.undelivered.values()) == pytest.approx(100 - count, abs=8)
 
 
+def test_recordings_joined_with_other_tracks_say_what_is_left_out(tmp_path: Path) -> None:
+    source = FileSource(media.write_other_tracks(tmp_path / "joined.ts"))
+    with source:
+        source.open()
+        count, message = ends_early(source)
+    assert count == 30
+    assert "30 of about 40 frames" in message
+    assert source.undelivered == {"missing": 10}
+
+
+def test_another_channel_beside_the_pictures_is_no_loss(tmp_path: Path) -> None:
+    path, one = tmp_path / "channels.ts", media.write_video(tmp_path / "in.ts", count=12, options={"bf": "0"})
+    with av.open(str(one)) as source, av.open(str(path), "w") as target:
+        tracks = [target.add_stream_from_template(source.streams.video[0]) for _ in range(2)]
+        for packet in source.demux(video=0):
+            for track in tracks if packet.size else []:
+                copy = av.Packet(bytes(packet))
+                copy.pts, copy.dts, copy.time_base, copy.stream = packet.pts, packet.dts, packet.time_base, track
+                copy.is_keyframe = packet.is_keyframe
+                target.mux(copy)
+    assert len(read_all(FileSource(path))) == 12
+
+
 def spoil(path: Path, numbers: set[int]) -> Path:
     """Fills the data of some packets of a Matroska file with zeros."""
     data = bytearray(path.read_bytes())
@@ -389,6 +466,28 @@ def test_b_frames_of_slow_videos_keep_their_times(
     source = FileSource(path)
     assert [frame.time for frame in read_all(source)] == pytest.approx([t / 1000 for t in times], abs=1e-3)
     assert source.notices == []
+
+
+@pytest.mark.parametrize(
+    ("codec", "options"),
+    [
+        ("libx264", {"bf": "0"}),
+        ("libx264", {"bf": "3"}),
+        ("libx264", {"bf": "5", "x264-params": "b-pyramid=normal"}),
+        ("mpeg4", {"bf": "0", "qmax": "2"}),
+        ("mpeg4", {"bf": "2", "qmax": "2"}),
+    ],
+)
+def test_pictures_of_an_avi_are_shown_in_order_from_the_beginning(
+    tmp_path: Path, codec: str, options: dict[str, str]
+) -> None:
+    """AVI numbers the pictures as they are decoded, and stores nothing about when they are shown."""
+    images = [np.full((48, 64, 3), 40 + 8 * index, np.uint8) for index in range(24)]
+    source = FileSource(media.write_video(tmp_path / "in.avi", images=images, codec=codec, options=options))
+    frames = read_all(source)
+    assert [frame.pts * frame.time_base for frame in frames] == [Fraction(index, 25) for index in range(24)]
+    assert [frame.image.mean() for frame in frames] == pytest.approx([image.mean() for image in images], abs=4)
+    assert not source.notices
 
 
 def test_b_frames_beside_long_pauses_keep_their_times(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 from helpers.errors import raises_code
 from helpers.media import moving, write_video
@@ -39,7 +40,9 @@ def write_raw(path: Path, codec: str, rate: Fraction, options: dict[str, str]) -
     )
 
 
-@pytest.mark.parametrize("rate", [Fraction(40), Fraction(30000, 1001), Fraction(10), Fraction(60)])
+@pytest.mark.parametrize(
+    "rate", [Fraction(40), Fraction(30000, 1001), Fraction(10), Fraction(12), Fraction(25, 2), Fraction(60)]
+)
 @pytest.mark.parametrize(
     ("name", "codec", "options"),
     [("a.h264", "libx264", {"bf": "0"}), ("b.h264", "libx264", {"bf": "2"}), ("c.hevc", "libx265", {})],
@@ -52,6 +55,13 @@ def test_a_raw_stream_plays_at_the_rate_that_it_states(
     assert source.open().fps == rate
     source.close()
     assert [f.pts * f.time_base for f in frames] == [i / rate for i in range(12)]
+
+
+@pytest.mark.parametrize("rate", [Fraction(25, 2), Fraction(25), Fraction(30000, 1001)])
+def test_a_raw_interlaced_stream_plays_at_the_rate_of_its_frames(rate: Fraction, tmp_path: Path) -> None:
+    source = FileSource(write_raw(tmp_path / "in.h264", "libx264", rate, {"x264-params": "tff=1"}))
+    assert [f.pts * f.time_base for f in read_all(source)] == [i / rate for i in range(12)]
+    assert any("interlaced" in notice for notice in source.notices)
 
 
 def test_a_raw_stream_that_states_no_rate_plays_at_25(tmp_path: Path) -> None:
@@ -126,7 +136,8 @@ class _Camera(BaseHTTPRequestHandler):
 
     def _parts(self, jpeg: bytes) -> tuple[bytes, ...]:
         length = "" if self.path == "/bare" else f"Content-Length: {len(jpeg)}\r\n"
-        header = f"Content-Type: image/jpeg\r\n{length}\r\n".encode()
+        kind = {"/jpg": "image/jpg", "/charset": "image/jpeg; charset=utf-8"}.get(self.path, "image/jpeg")
+        header = f"Content-Type: {kind}\r\n{length}\r\n".encode()
         boundary = b"\r\n--123456789\r\n"
         return {"/plain": (jpeg,), "/late": (header, jpeg, boundary)}.get(self.path, (boundary, header, jpeg))
 
@@ -165,6 +176,15 @@ def test_motion_jpeg_is_timed_by_its_arrival(path: str, camera: str) -> None:
     arrivals = [f.captured_at - frames[0].captured_at for f in frames]
     assert [f.time for f in frames] == pytest.approx(arrivals, abs=0.05)
     assert frames[-1].time > 1, "40 pictures take 4 s, of which some waited while the stream was analyzed"
+
+
+@pytest.mark.parametrize("path", ["jpg", "charset"])
+def test_motion_jpeg_whose_parts_are_named_otherwise_is_read(path: str, camera: str) -> None:
+    with NetworkSource(f"{camera}/{path}", timeout_seconds=2, reconnect_seconds=0) as source:
+        source.open()
+        frame = source.read()
+    assert frame is not None
+    assert np.abs(frame.image.astype(int) - moving(64, 48, frame.index)).mean() < 12
 
 
 @pytest.mark.slow

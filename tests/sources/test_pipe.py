@@ -15,10 +15,10 @@ import av
 import numpy as np
 import pytest
 from helpers.errors import raises_code
-from helpers.media import write_video
+from helpers.media import write_other_tracks, write_video
 from helpers.sink_data import MODEL
 
-from streamdepth.core.errors import SourceOpenError
+from streamdepth.core.errors import SourceLostError, SourceOpenError
 from streamdepth.core.track_feed import TrackFeed
 from streamdepth.core.types import DepthFrame, DepthKind
 from streamdepth.sinks.video import VideoSink
@@ -98,6 +98,18 @@ def test_an_index_at_the_front_is_read_without_a_copy(tmp_path: Path) -> None:
     with piped(path) as descriptor, FileSource("-", descriptor=descriptor) as source:
         assert source.open().file_path is None
         assert sum(1 for _ in iter(source.read, None)) == 5
+
+
+def test_recordings_joined_with_other_tracks_end_where_the_first_does(tmp_path: Path) -> None:
+    with (
+        piped(write_other_tracks(tmp_path / "joined.ts")) as descriptor,
+        FileSource("-", descriptor=descriptor) as source,
+    ):
+        source.open()
+        frames = [source.read() for _ in range(30)]
+        with raises_code(SourceLostError, "cut-off"):
+            source.read()
+    assert None not in frames
 
 
 def test_sound_ends_where_the_pictures_are_stopped(tmp_path: Path) -> None:

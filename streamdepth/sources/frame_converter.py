@@ -17,6 +17,7 @@ from streamdepth.core.deep_color import DeepColor
 from streamdepth.core.resize import shrink
 from streamdepth.core.types import LazyImage, YuvPlanes
 from streamdepth.sources import hdr
+from streamdepth.sources.color_matrices import UNKNOWN_MATRICES, untagged_matrix, yuv_matrix_and_range
 from streamdepth.sources.deep_picture import DeepImage, deep_color, is_deep
 from streamdepth.sources.device_image import DeviceImage, is_on_device, make_device_picture
 from streamdepth.sources.sample_levels import SampleLevels, to_eight_bits
@@ -31,34 +32,10 @@ _UPRIGHT = np.eye(2, dtype=np.int32) << 16
 """The display matrix of a frame that is shown as decoded: 1 in libav's fixed-point numbers, with 16 binary places."""
 # ACCURATE_RND and FULL_CHR_H_INT gain at most 4 of 255 levels and cost ten times as much.
 _INTERPOLATION = Interpolation.BICUBIC
-_HD_LINES = 720
-_BT709, _BT601 = 1, 6
-"""Matrices by H.273."""
 _LIMITED_BLACK = 16
 """Luma of black in limited range."""
 _LAZY_FORMATS = {"yuv420p", "yuvj420p", "nv12", "yuv422p", "yuvj422p"}
 """Pixel formats of nearly all video, whose conversion cannot fail and can wait until the pixels are used."""
-_YUV_MATRICES = {  # libav's AVColorSpace -> swscale's matrices
-    1: Colorspace.ITU709,
-    4: Colorspace.FCC,
-    5: Colorspace.ITU601,
-    6: Colorspace.ITU601,
-    7: Colorspace.SMPTE240M,
-    9: Colorspace.BT2020,
-    10: Colorspace.BT2020,
-}
-
-
-_UNKNOWN_MATRICES = {
-    11: "SMPTE ST 2085",
-    12: "chromaticity-derived matrices",
-    13: "chromaticity-derived matrices",
-    14: "ICtCp",
-    15: "IPT-C2",
-    16: "YCgCo-Re",
-    17: "YCgCo-Ro",
-}
-"""Names of color matrices that swscale does not know, by H.273."""
 
 
 class FrameConverter:
@@ -151,10 +128,10 @@ class FrameConverter:
         matrix = display_matrix(frame)
         if matrix is not None and not _is_right_angled(matrix):
             self._announce(f"{self._name} is rotated by an odd angle; the nearest quarter turn is applied")
-        if frame.colorspace in _UNKNOWN_MATRICES:
+        if name := UNKNOWN_MATRICES.get(frame.colorspace):
             self._announce(
-                f"the colors of {self._name} may be wrong: they are coded by {_UNKNOWN_MATRICES[frame.colorspace]}, "
-                "which is unknown here; convert it to BT.709 first"
+                f"the colors of {self._name} may be wrong: they are coded by {name}, which is unknown here; convert it "
+                "to BT.709 first"
             )
 
     def _rgb(self, frame: av.VideoFrame, width: int, height: int) -> Image:
@@ -189,8 +166,9 @@ class FrameConverter:
     def deep_color(self, frame: av.VideoFrame) -> DeepColor | None:
         """Returns the colors of a video with 10 bits per channel, from its first frame; None for others."""
         has_shown_size = display_matrix(frame) is None and (frame.width, frame.height) == self.size_of(frame)
-        untagged = _BT709 if frame.height >= _HD_LINES else _BT601
-        return deep_color(frame, untagged) if has_shown_size and frame.colorspace != YCGCO else None
+        return (
+            deep_color(frame, untagged_matrix(frame.height)) if has_shown_size and frame.colorspace != YCGCO else None
+        )
 
     def reformat(
         self,
@@ -300,19 +278,6 @@ def _plane(frame: av.VideoFrame, index: int) -> GrayImage:
 
 def _rgb_array(frame: av.VideoFrame) -> Image:
     return np.ascontiguousarray(frame.to_ndarray(), np.uint8)
-
-
-def yuv_matrix_and_range(frame: av.VideoFrame) -> tuple[Colorspace | None, ColorRange | None]:
-    """Returns the color matrix and the range of a YUV frame; (None, None) for frames that are RGB or gray.
-
-    Without tags the matrix is BT.709 from 720 lines on and BT.601 below, and the range is limited.
-    """
-    pixel_format = frame.sw_format or frame.format
-    if pixel_format.is_rgb or len(pixel_format.components) < 3:
-        return None, None
-    untagged = Colorspace.ITU709 if frame.height >= _HD_LINES else Colorspace.ITU601
-    full = frame.color_range == ColorRange.JPEG or pixel_format.name.startswith("yuvj")
-    return _YUV_MATRICES.get(frame.colorspace, untagged), ColorRange.JPEG if full else ColorRange.MPEG
 
 
 def _has_captions(frame: av.VideoFrame) -> bool:

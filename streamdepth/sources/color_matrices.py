@@ -43,6 +43,5 @@ def yuv_matrix_and_range(frame: av.VideoFrame) -> tuple[Colorspace | None, Color
     if pixel_format.is_rgb or len(pixel_format.components) < 3:
         return None, None
     full = frame.color_range == ColorRange.JPEG or pixel_format.name.startswith("yuvj")
-    return _YUV_MATRICES.get(
-        frame.colorspace, _YUV_MATRICES[untagged_matrix(frame.height)]
-    ), ColorRange.JPEG if full else ColorRange.MPEG
+    matrix = _YUV_MATRICES.get(frame.colorspace, _YUV_MATRICES[untagged_matrix(frame.height)])
+    return matrix, ColorRange.JPEG if full else ColorRange.MPEG

@@ -54,7 +54,7 @@ class FrameConverter:
         self._coded_size: tuple[int, int] | None = None
         self._size = (0, 0)
         self._tone_mapper: hdr.ToneMapper | None = None
-        self._levels = SampleLevels()
+        self._levels: SampleLevels | None = None
         self._ycgco = YcgcoConverter()
 
     def _plausible_aspect(self, aspect: Fraction | None) -> Fraction:
@@ -102,8 +102,7 @@ class FrameConverter:
             return DeepImage(frame, lambda: self._rgb(frame, *self._size)), None
         width, height = reversed(self._size) if _is_sideways(matrix) else self._size
         if _has_alpha(frame.format.name):
-            rgba = _rgb_array(self.reformat(frame, width, height, "rgba"))
-            image, valid = composite(apply_display_matrix(rgba, matrix))
+            image, valid = composite(apply_display_matrix(self._rgba(frame, width, height), matrix))
             if valid is not None:
                 self._announce(transparency_notice(self._name))
             return image, valid
@@ -135,8 +134,11 @@ class FrameConverter:
             )
 
     def _rgb(self, frame: av.VideoFrame, width: int, height: int) -> Image:
-        if _has_sixteen_bits(frame.format.name):
-            return self._stretched(frame, width, height)
+        if _has_unknown_levels(frame.format.name):
+            is_color, bits = frame.format.is_rgb, frame.format.components[0].bits
+            samples = _samples(self.reformat(frame, width, height, "rgb48le" if is_color else f"gray{bits}le"))
+            pixels = self._stretched(samples, is_color, bits)
+            return pixels if is_color else np.repeat(pixels[..., None], 3, axis=2)
         curve = hdr.CURVES.get(frame.color_trc)
         if curve is None:
             return _rgb_array(self.reformat(frame, width, height, "rgb24"))
@@ -147,14 +149,22 @@ class FrameConverter:
                 self._tone_mapper = hdr.ToneMapper(curve, width, height)
             return _rgb_array(self._tone_mapper.map(deep))
 
-    def _stretched(self, frame: av.VideoFrame, width: int, height: int) -> Image:
-        """Returns RGB of gray or colors of 16 bits, which often hold 10, 12 or 14, or a thermal camera's counts."""
-        is_color = frame.format.is_rgb
-        samples = self.reformat(frame, width, height, "rgb48le" if is_color else "gray16le").to_ndarray()
+    def _rgba(self, frame: av.VideoFrame, width: int, height: int) -> npt.NDArray[np.uint8]:
+        """Returns (H, W, 4) RGBA with straight alpha, which is not stretched."""
+        if not _has_unknown_levels(frame.format.name):
+            return _rgb_array(self.reformat(frame, width, height, "rgba"))
+        samples = _samples(self.reformat(frame, width, height, "rgba64le"))
+        colors = self._stretched(samples[..., :3], frame.format.is_rgb, bits=16)
+        return np.dstack([colors, (samples[..., 3] >> 8).astype(np.uint8)])
+
+    def _stretched(self, samples: npt.NDArray[np.uint16], is_color: bool, bits: int) -> npt.NDArray[np.uint8]:
+        """Returns samples in 8 bits, of the same shape; those of 16 bits often hold 10, 12 or 14, or counts."""
+        if self._levels is None:
+            self._levels = SampleLevels(bits=bits)
         pixels = to_eight_bits(samples, *self._levels.fit(samples, is_color=is_color))
         if text := self._levels.notice(self._name):
             self._announce(text)
-        return pixels if is_color else np.repeat(pixels[..., None], 3, axis=2)
+        return pixels
 
     def _announce_hdr(self, frame: av.VideoFrame) -> None:
         if curve := hdr.CURVES.get(frame.color_trc):
@@ -260,12 +270,13 @@ def _has_alpha(pixel_format: str) -> bool:
 
 
 @cache
-def _has_sixteen_bits(pixel_format: str) -> bool:
-    """True for gray and RGB of 16 bits a sample; which of them are in use is not said."""
+def _has_unknown_levels(pixel_format: str) -> bool:
+    """True for RGB of 16 bits a sample and gray of more than 8; which of their levels are in use is not said."""
     found = av.VideoFormat(pixel_format)
-    is_gray = len(found.components) == 1 and not found.has_palette
+    bits = found.components[0].bits
+    is_gray = len(found.components) <= 2 and not found.has_palette
     is_float = pixel_format.removesuffix("le").removesuffix("be").endswith(("f16", "f32"))
-    return (found.is_rgb or is_gray) and found.components[0].bits == 16 and not is_float
+    return ((found.is_rgb and bits == 16) or (is_gray and 8 < bits <= 16)) and not is_float
 
 
 def _plane(frame: av.VideoFrame, index: int) -> GrayImage:
@@ -278,6 +289,11 @@ def _plane(frame: av.VideoFrame, index: int) -> GrayImage:
 
 def _rgb_array(frame: av.VideoFrame) -> Image:
     return np.ascontiguousarray(frame.to_ndarray(), np.uint8)
+
+
+def _samples(frame: av.VideoFrame) -> npt.NDArray[np.uint16]:
+    """Returns the samples of a frame in gray, RGB or RGBA of more than 8 bits."""
+    return np.asarray(frame.to_ndarray(), np.uint16)
 
 
 def _has_captions(frame: av.VideoFrame) -> bool:

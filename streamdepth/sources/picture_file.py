@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image as Pillow
@@ -16,8 +15,11 @@ from streamdepth.core.errors import ConfigError, SourceOpenError
 from streamdepth.core.intrinsics import Intrinsics
 from streamdepth.geometry.camera import intrinsics_from_exif
 from streamdepth.sources.black_bars import bars_notice
-from streamdepth.sources.libav_picture import is_exr, is_heic, read_deep_colors, read_exr, read_heic
+from streamdepth.sources.deep_samples import read_samples, row_slices
+from streamdepth.sources.exr_picture import is_exr, read_exr
+from streamdepth.sources.libav_picture import is_heic, read_heic
 from streamdepth.sources.limits import MAX_SIDE_PX, check_picture_size
+from streamdepth.sources.raw_photo import is_raw_photo, open_preview
 from streamdepth.sources.sample_levels import SampleLevels, to_eight_bits
 from streamdepth.sources.transparency import composite, transparency_notice
 from streamdepth.sources.untrusted_picture import map_picture_errors, open_picture
@@ -26,7 +28,7 @@ from streamdepth.utils.redact import redact
 
 _ORIENTATION = 0x0112
 """EXIF's tag of the orientation."""
-_PIXELS_AT_A_TIME = 4_000_000
+_PAGES_REMARK = "has several pages, and the first is read; save the others as files to read them"
 _FORMATS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys((".jpg", ".jpeg", ".jpe"), ("JPEG", "MPO")),
     **dict.fromkeys((".bmp", ".dib"), ("BMP", "DIB")),
@@ -52,8 +54,8 @@ class LoadedPicture(NamedTuple):
     """Format by the file's content, such as PNG, JPEG, HEIF or EXR; "" for a picture that comes from no file."""
     levels: SampleLevels | None = None
     """How samples of more than 8 bits became 8."""
-    has_more_pages: bool = False
-    """True for the first page of a TIFF of several."""
+    remarks: tuple[str, ...] = ()
+    """What the user should know about the reading of the file, each to be read after the picture's name."""
     has_bars: bool = False
     """True where `valid` excludes black bars."""
 
@@ -62,10 +64,7 @@ class LoadedPicture(NamedTuple):
         found = []
         if self.valid is not None:
             found.append(bars_notice(name, self.valid) if self.has_bars else transparency_notice(name))
-        if self.file_format == "EXR":
-            found.append(f"{name} is taken for linear light, and shown as sRGB")
-        if self.has_more_pages:
-            found.append(f"{name} has several pages, and the first is read; save the others as files to read them")
+        found += [f"{name} {remark}" for remark in self.remarks]
         if self.levels is not None and (text := self.levels.notice(name)):
             found.append(text)
         usual = _FORMATS.get(Path(name).suffix.lower())
@@ -111,20 +110,34 @@ def load_picture(
     else:
         data = _read_bytes(picture, name)
         if is_exr(data):
-            return LoadedPicture(*read_exr(data, name, max_side_px), None, "EXR")
+            exr = read_exr(data, name, max_side_px)
+            return LoadedPicture(exr.pixels, exr.valid, None, "EXR", remarks=exr.remarks)
         if is_heic(data) and not _register_heif():
             return LoadedPicture(read_heic(data, name, max_side_px), None, None, "HEIF")
+        if is_raw_photo(data):
+            return _load_preview(data, name, max_side_px)
         opened = open_picture(data, name, max_side_px=max_side_px)
     with map_picture_errors(name):
-        levels, is_deep = levels or SampleLevels(), bool(data) and _has_deep_colors(opened)
+        levels = levels or SampleLevels()
         exif, file_format = opened.getexif(), opened.format or ""
         has_more_pages = file_format == "TIFF" and opened.tag_v2.next != 0  # type: ignore[attr-defined]
-        if is_deep:
-            opened = _reduce_colors(opened, data, name, levels)
-        upright = opened if exif.get(_ORIENTATION, 1) == 1 else ImageOps.exif_transpose(opened)
+        if data:
+            opened = read_samples(opened, data, name, levels)
+        upright = opened if opened.getexif().get(_ORIENTATION, 1) == 1 else ImageOps.exif_transpose(opened)
         pixels, valid = _to_rgb(upright, levels)
         camera = intrinsics_from_exif(exif, pixels.shape[1], pixels.shape[0])
-        return LoadedPicture(pixels, valid, camera, file_format, levels, has_more_pages)
+        return LoadedPicture(pixels, valid, camera, file_format, levels, (_PAGES_REMARK,) * has_more_pages)
+
+
+def _load_preview(data: bytes, name: str, max_side_px: int) -> LoadedPicture:
+    """Returns the preview within a raw photo, turned as the photo says, with the photo's camera."""
+    opened, exif = open_preview(data, name, max_side_px)
+    with map_picture_errors(name):
+        opened.getexif().setdefault(_ORIENTATION, exif.get(_ORIENTATION, 1))
+        pixels, valid = _to_rgb(ImageOps.exif_transpose(opened), SampleLevels())
+        height, width = pixels.shape[:2]
+        remark = f"is a raw photo, and the preview of {width}x{height} px that it holds is read"
+        return LoadedPicture(pixels, valid, intrinsics_from_exif(exif, width, height), remarks=(remark,))
 
 
 def read_picture_file(path: Path) -> Pillow.Image:
@@ -161,33 +174,6 @@ def _register_heif() -> bool:
     return True
 
 
-def _has_deep_colors(picture: Pillow.Image) -> bool:
-    """True for a file with colors of 16 bits, of which Pillow keeps the upper 8 only; unknown once it is loaded."""
-    return any("RGB" in mode and ";16" in mode for tile in getattr(picture, "tile", ()) for mode in _raw_modes(tile))
-
-
-def _raw_modes(tile: Any) -> list[str]:
-    """Returns the pixel format of a part of a file, which is the only text among the arguments of its decoder."""
-    arguments = tile[3] if isinstance(tile[3], tuple) else (tile[3],)
-    return [argument for argument in arguments[:1] if isinstance(argument, str)]
-
-
-def _reduce_colors(picture: Pillow.Image, data: bytes, name: str, levels: SampleLevels) -> Pillow.Image:
-    """Returns a picture of 16 bits a color as one of 8 bits, by the levels that are in use, turned as it is stored."""
-    picture.load()  # finds files that are cut off
-    samples = read_deep_colors(data, name)
-    if samples is None:
-        return picture
-    low, high = levels.fit(samples[..., :3], is_color=True)
-    pixels = np.empty(samples.shape, np.uint8)
-    for rows in _row_slices(picture):
-        pixels[rows, :, :3] = to_eight_bits(samples[rows, :, :3], low, high)
-        pixels[rows, :, 3:] = samples[rows, :, 3:] >> 8
-    reduced = Pillow.fromarray(pixels)
-    reduced.getexif()[_ORIENTATION] = picture.getexif().get(_ORIENTATION, 1)
-    return reduced
-
-
 def _to_rgb(picture: Pillow.Image, levels: SampleLevels) -> tuple[Image, Mask | None]:
     """Returns RGB, and the mask of opaque pixels; None where all are.
 
@@ -197,12 +183,12 @@ def _to_rgb(picture: Pillow.Image, levels: SampleLevels) -> tuple[Image, Mask | 
     if picture.mode.startswith("I") or picture.mode == "F":
         values = np.asarray(picture)
         low, high = levels.fit(values)
-        for rows in _row_slices(picture):
+        for rows in row_slices(picture.height, picture.width):
             pixels[rows] = to_eight_bits(values[rows], low, high)[..., None]
         return pixels, None
     picture.load()
     valid: Mask | None = None
-    for rows in _row_slices(picture):
+    for rows in row_slices(picture.height, picture.width):
         part = picture.crop((0, rows.start, picture.width, rows.stop))
         if part.mode in ("P", "PA", "LA", "La", "RGBa") or "transparency" in part.info:
             part = part.convert("RGBA")
@@ -214,13 +200,6 @@ def _to_rgb(picture: Pillow.Image, levels: SampleLevels) -> tuple[Image, Mask | 
             valid = np.ones(pixels.shape[:2], np.bool_) if valid is None else valid
             valid[rows] = opaque
     return pixels, valid
-
-
-def _row_slices(picture: Pillow.Image) -> Iterator[slice]:
-    """Yields slices of rows, of a few megapixels each, that cover the picture."""
-    step = max(1, _PIXELS_AT_A_TIME // max(1, picture.width))
-    for start in range(0, picture.height, step):
-        yield slice(start, min(start + step, picture.height))
 
 
 def is_web_address(address: str) -> bool:

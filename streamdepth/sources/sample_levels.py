@@ -11,6 +11,8 @@ import numpy.typing as npt
 _WHOLE_RANGES = (0, 65535), (0, 255), (0, 1)
 """Levels of pictures that use all of their bits; shown in 8 bits, they look the same."""
 _BITS = 8, 10, 12, 14, 16
+_FLOAT_TOPS = 1.0, 255.0, 65535.0
+"""Levels of white in pictures of floating point: of the usual kind, and of those that were converted from integers."""
 _MAX_EXAMINED = 1 << 18
 """Samples of a picture that are looked at, spread over all of it."""
 _OUTLIERS_PERCENT = 0.05
@@ -27,17 +29,20 @@ class SampleLevels:
 
     Args:
         known: the range (black, white) where it is known beforehand.
+        bits: of each integer, as the file states them; 16 may hold fewer.
     """
 
-    def __init__(self, known: tuple[float, float] | None = None) -> None:
+    def __init__(self, known: tuple[float, float] | None = None, *, bits: int = 16) -> None:
+        self.bits = bits
         self.range = known
         """(black, white), None before the first such picture."""
 
     def fit(self, samples: npt.NDArray[Any], *, is_color: bool = False) -> tuple[float, float]:
         """Returns the range (black, white) that `samples` of any shape, NaN where unknown, are to be stretched from.
 
-        It is 0 to the largest number of 8, 10, 12, 14 or 16 bits, or of 1.0, that holds the samples; where gray fills
-        less than a quarter of that, it is its own range. Single pixels that differ much from all others do not count.
+        It is 0 to the largest number of the stated bits, or of 8, 10, 12, 14 or 16 where those are 16, that holds the
+        samples; in floating point 0 to 1.0, 255 or 65535. Where gray fills less than a quarter of that, it is its own
+        range, except within 8 bits or 1.0. Single pixels that differ much from all others do not count.
         A picture of one level says nothing about those that follow.
         """
         flat = samples.reshape(-1)
@@ -47,7 +52,7 @@ class SampleLevels:
             low, high = self.range
             if not known.size or np.mean((known < low) | (known > high)) <= _MAX_OUTSIDE:
                 return self.range
-        found = _range_of(known, is_color)
+        found = _range_of(known, is_color, self.bits)
         if self.range is not None:
             found = _widened(self.range, found)
         if self.range is not None or (known.size and known.min() < known.max()):
@@ -56,7 +61,7 @@ class SampleLevels:
 
     def notice(self, name: str) -> str | None:
         """Returns a sentence that says how the picture `name` was stretched; None where it was not."""
-        if self.range is None or self.range in _WHOLE_RANGES:
+        if self.range is None or self.range in (*_WHOLE_RANGES, (0, 2**self.bits - 1)):
             return None
         black, white = self.range
         return f"the levels {black:g} to {white:g} of {name} are stretched to all of 8 bits"
@@ -80,12 +85,13 @@ def _scale(samples: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[np
     return np.nan_to_num(np.clip(scaled, 0, 255)).astype(np.uint8)
 
 
-def _range_of(known: npt.NDArray[Any], is_color: bool) -> tuple[float, float]:
+def _range_of(known: npt.NDArray[Any], is_color: bool, bits: int) -> tuple[float, float]:
     low, high = _limits(known) if known.size else (0.0, 1.0)
     low = min(low, 0.0) if is_color else low
-    tops = [1.0] * (known.dtype.kind == "f") + [2.0**bits - 1 for bits in _BITS]
+    is_float = known.dtype.kind == "f"
+    tops = _FLOAT_TOPS if is_float else [2.0**held - 1 for held in (_BITS if bits == 16 else (bits,))]
     top = next((top for top in tops if high <= top), high)
-    is_narrow = top > 255 and 0 < high - low < top / 4
+    is_narrow = top > (1 if is_float else 255) and 0 < high - low < top / 4
     return (low, high) if is_narrow or low < 0 else (0.0, top)
 
 

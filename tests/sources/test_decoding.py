@@ -192,10 +192,20 @@ def test_every_display_matrix(matrix: list[list[int]], expected: np.ndarray) -> 
 
 
 @pytest.mark.parametrize(
-    ("pixel_format", "low", "high"),
-    [("gray16le", 0, 4095), ("gray16be", 7600, 8600), ("rgb48le", 0, 4095), ("gray16le", 0, 65535)],
+    ("pixel_format", "low", "high", "is_announced"),
+    [
+        ("gray16le", 0, 4095, True),
+        ("gray16be", 7600, 8600, True),
+        ("rgb48le", 0, 4095, True),
+        ("gray16le", 0, 65535, False),
+        ("gray12le", 1900, 2150, True),
+        ("gray12le", 0, 4095, False),
+        ("gray10le", 0, 1023, False),
+    ],
 )
-def test_samples_of_sixteen_bits_fill_the_picture(pixel_format: str, low: int, high: int) -> None:
+def test_samples_of_more_than_eight_bits_fill_the_picture(
+    pixel_format: str, low: int, high: int, is_announced: bool
+) -> None:
     """FFV1 and raw video hold a camera's 12 bits, or a thermal camera's counts, in 16."""
     eight = np.linspace(0, 255, 24 * 32).round().reshape(24, 32)
     samples = (low + eight / 255 * (high - low)).round().astype(np.uint16)
@@ -205,7 +215,20 @@ def test_samples_of_sixteen_bits_fill_the_picture(pixel_format: str, low: int, h
     image, _ = FrameConverter(notices.append, "it").convert(av.VideoFrame.from_ndarray(samples, format=pixel_format))
     assert image.shape == (24, 32, 3)
     assert np.abs(np.asarray(image, int) - eight[..., None]).max() <= 1
-    assert bool(notices) == (high < 65535)
+    assert [f"{low} to {high}" in notice for notice in notices] == [True] * is_announced
+
+
+@pytest.mark.parametrize(("pixel_format", "channels"), [("ya16le", 2), ("rgba64le", 4)])
+def test_samples_of_sixteen_bits_with_alpha_fill_the_picture(pixel_format: str, channels: int) -> None:
+    eight = np.linspace(0, 255, 24 * 32).round().reshape(24, 32)
+    samples = np.repeat((eight / 255 * 4095).round().astype(np.uint16)[..., None], channels, axis=2)
+    samples[..., -1] = np.where(np.arange(32) < 8, 0, 65535)
+    frame = av.VideoFrame(32, 24, pixel_format)
+    padding = (0, frame.planes[0].line_size // 2 - 32 * channels)
+    frame.planes[0].update(np.pad(samples.reshape(24, -1), ((0, 0), padding)).tobytes())
+    image, valid = FrameConverter(lambda text: None, "it").convert(frame)
+    np.testing.assert_array_equal(valid, samples[..., -1] > 0)
+    assert np.abs(np.asarray(image, int)[:, 8:] - eight[:, 8:, None]).max() <= 1
 
 
 def test_pq_has_the_values_of_the_standard() -> None:

@@ -369,33 +369,6 @@ def test_what_is_transparent_does_not_show(tmp_path: Path) -> None:
             np.testing.assert_array_equal(source.read().valid, picture.valid)
 
 
-@pytest.mark.parametrize("kind", [np.float16, np.float32])
-@pytest.mark.parametrize("channels", ["RGB", "RGBA", "Y"])
-def test_exr_is_linear_light_and_becomes_srgb(tmp_path: Path, channels: str, kind: type) -> None:
-    exr = pytest.importorskip("OpenEXR")
-    linear = np.array([[0, 0.0031308, 0.2158605, 1, 7, np.nan]] * 4, kind)
-    planes = dict.fromkeys(channels, linear) | ({"A": np.ones_like(linear)} if "A" in channels else {})
-    exr.File({"type": exr.scanlineimage}, planes).write(str(tmp_path / "p.1001.exr"))
-    assert read_picture(tmp_path / "p.1001.exr")[2, :, 1].tolist() == [0, 10, 128, 255, 255, 0]
-    with raises_code(SourceOpenError, "too-large"):
-        read_picture(tmp_path / "p.1001.exr", max_side_px=5)
-    (tmp_path / "bad.exr").write_bytes((tmp_path / "p.1001.exr").read_bytes()[:200])
-    with raises_code(SourceOpenError, "undecodable"):
-        read_picture(tmp_path / "bad.exr")
-
-
-def test_exr_is_transparent_by_its_alpha(tmp_path: Path) -> None:
-    exr = pytest.importorskip("OpenEXR")
-    planes = {name: np.array([[0, 0.5, 0.25]] * 2, np.float32) for name in "RGB"}  # multiplied by alpha already
-    planes["A"] = np.array([[0, 1, 0.25]] * 2, np.float32)
-    exr.File({"type": exr.scanlineimage}, planes).write(str(tmp_path / "p.exr"))
-    picture = load_picture(tmp_path / "p.exr")
-    in_linear_light = 0.25 + 0.75 * ((128 / 255 + 0.055) / 1.055) ** 2.4
-    expected = [128, 188, round(255 * (1.055 * in_linear_light ** (1 / 2.4) - 0.055))]
-    assert picture.pixels[1, :, 2].tolist() == expected
-    assert picture.valid[1].tolist() == [False, True, False]
-
-
 def test_pictures_of_different_sizes_keep_them_where_wanted(tmp_path: Path) -> None:
     for name, size in (("a b.png", (40, 30)), ("c.png", (20, 50)), ("d.png", (20, 50))):
         Image.new("RGB", size).save(tmp_path / name)

@@ -46,6 +46,31 @@ def test_a_picture_of_one_level_says_nothing_of_the_next() -> None:
     assert levels.fit(ramp(7600, 8600)) == (7600, 8600)
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0, 0.3, (0, 1)),  # a dark picture
+        (0, 1.2, (0, 1.2)),  # highlights above white
+        (18, 36, (18, 36)),  # degrees Celsius
+        (0, 200, (0, 255)),  # converted from 8 bits
+        (291, 309, (291, 309)),  # kelvins
+        (0, 4000, (0, 4000)),
+        (0, 60000, (0, 65535)),
+        (-20, 40, (-20, 40)),
+    ],
+)
+def test_the_range_of_floating_point(low: float, high: float, expected: tuple[float, float]) -> None:
+    levels = SampleLevels()
+    assert levels.fit(np.linspace(low, high, 48 * 64, dtype=np.float32)) == pytest.approx(expected)
+    assert bool(levels.notice("it")) == (expected == (low, high))
+
+
+def test_stated_bits_are_the_range_of_a_dark_picture() -> None:
+    assert SampleLevels(bits=10).fit(ramp(0, 400)) == (0, 1023)
+    assert SampleLevels(bits=12).fit(ramp(0, 2000)) == (0, 4095)
+    assert SampleLevels(bits=12).fit(ramp(1900, 2150)) == (1900, 2150)
+
+
 def test_eight_bits_of_integers_and_of_floating_point_agree() -> None:
     samples = ramp(0, 4095)
     np.testing.assert_array_equal(to_eight_bits(samples, 0, 4095), to_eight_bits(samples.astype(float), 0, 4095))

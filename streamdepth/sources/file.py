@@ -223,10 +223,13 @@ def _has_second_file(path: Path, end: int) -> bool:
     """
     if not end:
         return False
-    with path.open("rb") as file:
-        signature = file.read(_SIGNATURE_BYTES)
-        file.seek(end)
-        return signature in file.read(_MAX_INDEX_BYTES)
+    try:
+        with path.open("rb") as file:
+            signature = file.read(_SIGNATURE_BYTES)
+            file.seek(end)
+            return signature in file.read(_MAX_INDEX_BYTES)
+    except OSError:  # it was removed or replaced while it was read
+        return False
 
 
 def _open_container(path: Path, name: str) -> InputContainer:

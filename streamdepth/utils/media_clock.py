@@ -227,7 +227,7 @@ class MediaClock:
 def _copy_to_keep(packet: Packet[Any]) -> Packet[Any]:
     """Returns a copy of a packet without the mark that makes decoders discard its frame."""
     copy: Packet[Any] = av.Packet(packet.size)
-    copy.update(packet)
+    copy.update(bytes(packet))
     copy.stream, copy.time_base, copy.is_keyframe = packet.stream, packet.time_base, packet.is_keyframe
     copy.pts, copy.dts, copy.duration = packet.pts, packet.dts, packet.duration
     for data in packet.iter_sidedata():

@@ -42,27 +42,29 @@ def replace_number_field(name: str, replacement: str) -> str:
 def number_glob(path: str) -> str:
     """Returns a glob pattern for `path` with any number: `*` stands for the field of the last name that has one.
 
-    All else in that name means itself. `find_number` tells which files that match have a number there.
+    In that name `*` and `?` stay wildcards, and brackets mean themselves. `find_number` tells which files that match
+    have a number there.
 
     >>> number_glob("takes/sh[1]_%04d.png")
     'takes/sh[[]1]_*.png'
     """
     parts = list(Path(path).parts)
     at = _part_with_field(path)
-    parts[at] = "*".join(map(glob.escape, _FIELD.split(parts[at], maxsplit=1)))
+    parts[at] = "*".join(part.replace("[", "[[]") for part in _FIELD.split(parts[at], maxsplit=1))
     return str(Path(*parts))
 
 
 def find_number(pattern: str, path: str) -> int | None:
     """Returns the number of `path` in the field of `pattern`; None if it has none, or its name differs elsewhere.
 
-    >>> find_number("sh_%04d_v02.png", "sh_1001_v02.png")
-    1001
+    >>> find_number("sh_%04d_v02.png", "sh_1001_v02.png"), find_number("*_%04d.png", "left_0007.png")
+    (1001, 7)
     """
     at, parts = _part_with_field(pattern), Path(path).parts
     if len(parts) < -at:
         return None
-    match = re.fullmatch(number_regex(Path(pattern).parts[at]), parts[at], re.IGNORECASE)
+    name = number_regex(Path(pattern).parts[at]).replace(r"\*", ".*").replace(r"\?", ".")
+    match = re.fullmatch(name, parts[at], re.IGNORECASE)
     return int(match[1]) if match else None
 
 

@@ -419,6 +419,12 @@ def test_a_numbered_name_takes_no_other_pictures(tmp_path: Path) -> None:
     assert numbers(tmp_path / "%04d.png") == [(0, "0000.png"), (1, "0001.png")]
 
 
+def test_a_numbered_name_may_have_a_wildcard(tmp_path: Path) -> None:
+    for name in ("left_0003.png", "left_0004.png", "left_0004_mask.png"):
+        write(tmp_path / name)
+    assert numbers(tmp_path / "*_%04d.png") == [(3, "left_0003.png"), (4, "left_0004.png")]
+
+
 @pytest.mark.parametrize("pattern", ["take [2]/%04d.png", "take [2]/*.png", "take [2]/sh[1]_%04d.png"])
 def test_brackets_in_the_name_of_a_folder_that_exists_mean_themselves(tmp_path: Path, pattern: str) -> None:
     for folder in ("take [2]", "take 2"):

@@ -17,6 +17,8 @@ MAX_DIFFERENCE = 0.01
 """Largest accepted `relative_difference` of the written file from torch."""
 _MIN_VALUES = 64
 """Tensors with fewer values stay float32, because rounding them would save nothing."""
+_LEAST_CHECKED_PX = 128
+"""Smallest sides of the noise on which a file is judged; on less, the rounding of a few values decides."""
 
 
 def write_browser_model(network: Network, path: Path) -> float:
@@ -48,7 +50,8 @@ def write_browser_model(network: Network, path: Path) -> float:
     model = onnx.load(str(path))
     _halve_weights(onnx, model.graph)
     onnx.save(model, str(path))
-    difference = difference_from_torch(network, path, spec.size[0] + spec.multiple, spec.size[1])
+    height, width = (max(side, _LEAST_CHECKED_PX) for side in spec.size)
+    difference = difference_from_torch(network, path, height + spec.multiple, width)
     if difference > MAX_DIFFERENCE:
         raise ModelLoadError(
             f"nano for browsers differs from torch's by {difference:.1%} of the spread; train its weights anew",

@@ -81,7 +81,10 @@ def test_connections_that_were_lost(fault: str, monkeypatch: pytest.MonkeyPatch)
             lose_and_find(source, server, proxy, fault)
         now = alive(*CONNECTION) - before
         source.close()
-    assert alive(*CONNECTION) == before
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while alive(*CONNECTION) != before:  # a reader that was connecting ends by itself
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     assert 0 < now < 20
 
 

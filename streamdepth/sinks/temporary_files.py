@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 _log = logging.getLogger(__name__)
-_CANNOT_LOCK = {*(errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF, errno.EPERM)}
+_CANNOT_LOCK = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF, errno.EPERM)
 """Errors of file systems without locks: network shares, FUSE, shared folders of virtual machines."""
 _LONGEST_STEM = 100
 """Bytes of a name that are used, so that the temporary name is not too long for any file system."""

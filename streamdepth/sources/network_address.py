@@ -61,7 +61,7 @@ class NetworkAddress:
 
     @property
     def advice(self) -> str:
-        """What to try where the address may hold such a password, and may as well be right; empty for others."""
+        """The advice for an address that may hold such a password, but may as well be right; empty for others."""
         is_doubtful = may_be_cut(self.url.partition("://")[2])
         return f"; if the password holds a special character, write {ESCAPES}" if is_doubtful else ""
 
